@@ -1,0 +1,87 @@
+/*
+ * service: the process around a service: options, configuration, log, threads, listeners, health,
+ * metrics, signals, draining.
+ *
+ * Life: load configuration -> check -> start threads (each: loop, listener with SO_REUSEPORT, the
+ * service's own state) -> serve -> SIGTERM or SIGINT: stop accepting, finish what is in flight,
+ * at most drain_timeout_ms -> exit 0.
+ *
+ * /healthz, /readyz, /metrics, /openapi.json and /docs are served for every service.
+ */
+#ifndef PACIOLI_SERVICE_KIT_SERVICE_H
+#define PACIOLI_SERVICE_KIT_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service_kit/config.h"
+#include "service_kit/db.h"
+#include "service_kit/http.h"
+#include "service_kit/metrics.h"
+
+struct loop;
+struct service_thread;
+
+/* Settings that every service has; a service's own struct begins with it. */
+struct service_config {
+    const char *postgres_user, *postgres_password, *postgres_host, *postgres_port, *postgres_db;
+    const char *jwt_secret, *jwt_algorithm, *jwt_issuer, *jwt_audience;
+    const char *bind_address, *log_level, *docs_dir, *openapi_dir;
+    int64_t port, threads, connections_max, request_timeout_ms, drain_timeout_ms;
+    int64_t body_max_bytes;
+};
+/*
+ * The rows of the settings table for `service_config`, for the beginning of a service's own table.
+ * `UVICORN_PORT` is the historic name, `PORT` the neutral one.
+ */
+#define SERVICE_SETTINGS(default_db, default_port)                                                 \
+    {.name = "POSTGRES_USER",                                                                      \
+     .type = CONFIG_TEXT,                                                                          \
+     .default_value = default_db,                                                                  \
+     .minimum = 1,                                                                                 \
+     .help = "role to connect as (the service's, never the owner)",                                \
+     .offset = offsetof(struct service_config, postgres_user)},                                    \
+        {.name = "POSTGRES_PASSWORD",                                                              \
+         .type = CONFIG_TEXT,                                                                      \
+         .secret = true,                                                                           \
+         .minimum = 8,                                                                             \
+         .help = "its password",                                                                   \
+         .offset = offsetof(struct service_config, postgres_password)}
+/* (the remaining rows are added in the same way) */
+
+struct service {
+    const char *name;       /* "wallet_api" */
+    const char *purpose;    /* one line for --help */
+    int schema_version_min, schema_version_max;
+    const struct config_setting *settings;
+    size_t setting_count;
+    void *config; /* begins with struct service_config */
+    const struct http_route *routes;
+    size_t route_count;
+
+    /* Once, after the configuration is loaded and before the threads; false + one line: exit 1. */
+    bool (*start)(struct service *service, char *error, size_t error_size);
+    /* Per thread, in that thread. The returned state is http_thread_state of every request. */
+    void *(*thread_start)(struct service_thread *thread);
+    /* Is this thread able to serve? Else one word why ("database"). */
+    bool (*thread_ready)(void *state, const char **reason);
+    /* Draining: begin; idle when nothing is in flight; then stop frees the state. */
+    bool (*thread_idle)(void *state);
+    void (*thread_stop)(void *state);
+    void (*stop)(struct service *service);
+};
+
+/* For thread_start. */
+struct loop *service_thread_loop(struct service_thread *thread);
+size_t service_thread_number(const struct service_thread *thread);
+const struct service *service_of(const struct service_thread *thread);
+struct metrics *service_metrics(const struct service_thread *thread);
+/* Database settings made from the configuration. */
+void service_db_settings(const struct service_config *config, const char *application_name,
+                         const char *search_path, struct db_settings *settings);
+
+/* The whole program; returns the exit status (0 done, 1 could not run, 64 usage, 78 configuration). */
+int service_main(struct service *service, int argc, char **argv);
+
+#endif
