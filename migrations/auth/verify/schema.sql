@@ -1,0 +1,2 @@
+-- Verify pacioli_auth:schema on pg
+SELECT 1;

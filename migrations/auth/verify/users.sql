@@ -1,0 +1,2 @@
+-- Verify pacioli_auth:users on pg
+SELECT 1;

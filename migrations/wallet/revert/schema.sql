@@ -1,0 +1,13 @@
+-- Revert pacioli_wallet:schema from pg
+
+BEGIN;
+SET LOCAL lock_timeout = '5s';
+
+DROP TABLE ledger.schema_version;
+DROP FUNCTION ledger.refuse_change();
+DROP SCHEMA ledger;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+REVOKE CONNECT ON DATABASE :"DBNAME" FROM :"service_role";
+GRANT CONNECT, TEMPORARY ON DATABASE :"DBNAME" TO PUBLIC;
+
+COMMIT;

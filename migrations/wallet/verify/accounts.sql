@@ -1,0 +1,2 @@
+-- Verify pacioli_wallet:accounts on pg
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Verify pacioli_wallet:journal on pg
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Verify pacioli_wallet:ledgers on pg
+SELECT 1;

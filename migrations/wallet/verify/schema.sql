@@ -1,0 +1,2 @@
+-- Verify pacioli_wallet:schema on pg
+SELECT 1;
