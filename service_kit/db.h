@@ -34,11 +34,11 @@ struct db_settings {
     const char *user;
     const char *password;
     const char *application_name;
-    const char *search_path;      /* fixed for the session */
-    int connect_timeout_ms;       /* one attempt */
-    int statement_timeout_ms;     /* the server's */
-    int lock_timeout_ms;          /* the server's */
-    int idle_in_transaction_ms;   /* the server's */
+    const char *search_path;    /* fixed for the session */
+    int connect_timeout_ms;     /* one attempt */
+    int statement_timeout_ms;   /* the server's */
+    int lock_timeout_ms;        /* the server's */
+    int idle_in_transaction_ms; /* the server's */
     int reconnect_min_ms, reconnect_max_ms;
 };
 
@@ -46,18 +46,18 @@ enum db_state { DB_DOWN, DB_CONNECTING, DB_PREPARING, DB_READY, DB_CLOSED };
 
 /* How a segment ended. */
 enum db_end {
-    DB_END_OK,      /* Sync came back, no error before it */
-    DB_END_ERROR,   /* the server refused a statement: nothing of this segment was committed */
-    DB_END_LOST,    /* the connection broke after sending: the outcome is unknown */
-    DB_END_UNSENT,  /* never sent: certainly nothing happened */
+    DB_END_OK,     /* Sync came back, no error before it */
+    DB_END_ERROR,  /* the server refused a statement: nothing of this segment was committed */
+    DB_END_LOST,   /* the connection broke after sending: the outcome is unknown */
+    DB_END_UNSENT, /* never sent: certainly nothing happened */
 };
 
 #define DB_SEGMENT_STATEMENTS_MAX 8
 
 struct db_result {
     enum db_end end;
-    bool warning;     /* the server said WARNING meanwhile (at COMMIT: unknown, not success) */
-    char sqlstate[6]; /* of the first error, or "" */
+    bool warning;        /* the server said WARNING meanwhile (at COMMIT: unknown, not success) */
+    char sqlstate[6];    /* of the first error, or "" */
     char constraint[64]; /* of the first error, or "" */
     char message[256];   /* of the first error or loss, for the log, never for a client */
     size_t count;
@@ -101,9 +101,9 @@ bool db_connection_in_transaction(const struct db_connection *connection);
  * Sends calls + Sync; the flush happens at the end of the loop's turn.  Returns false when the
  * connection is not READY: then `on_result` is not called.  Else it is called exactly once.
  */
-[[gnu::warn_unused_result]] bool db_send(struct db_connection *connection,
-                                         const struct db_call *calls, size_t count,
-                                         db_on_result *on_result, void *owner);
+__attribute__((warn_unused_result)) bool db_send(struct db_connection *connection,
+                                                 const struct db_call *calls, size_t count,
+                                                 db_on_result *on_result, void *owner);
 /* Breaks the connection on purpose (a deadline passed, a state that should not be): segments in
  * flight end with DB_END_LOST, and it reconnects. */
 void db_connection_break(struct db_connection *connection, const char *reason);
@@ -130,8 +130,9 @@ size_t db_pool_ready_connections(const struct db_pool *pool);
  * Runs one call as its own transaction.  Parameters are copied.  False when the pool is full, or
  * when no connection is READY: answer 503 at once.  Else on_result is called exactly once.
  */
-[[gnu::warn_unused_result]] bool db_pool_query(struct db_pool *pool, const struct db_call *call,
-                                               db_on_result *on_result, void *owner);
+__attribute__((warn_unused_result)) bool db_pool_query(struct db_pool *pool,
+                                                       const struct db_call *call,
+                                                       db_on_result *on_result, void *owner);
 void db_pool_close(struct db_pool *pool);
 
 #endif

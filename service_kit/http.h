@@ -51,16 +51,18 @@ struct http_text {
 };
 
 /* ---- reading ---- */
-void *http_thread_state(struct http_request *request); /* what the service's thread_start returned */
+void *
+http_thread_state(struct http_request *request); /* what the service's thread_start returned */
 const struct http_route *http_route_of(const struct http_request *request);
-/* A path parameter of the route's pattern, percent-decoded; never empty, may hold any byte but NUL. */
+/* A path parameter of the route's pattern, percent-decoded; never empty, may hold any byte but NUL.
+ */
 struct http_text http_parameter(const struct http_request *request, const char *name);
 /*
  * A query parameter, decoded.  Unknown parameters are ignored; one that is given twice is answered
  * with 422 by this call, which then returns false (the handler returns at once).
  */
-[[gnu::warn_unused_result]] bool http_query(struct http_request *request, const char *name,
-                                            struct http_text *value);
+__attribute__((warn_unused_result)) bool http_query(struct http_request *request, const char *name,
+                                                    struct http_text *value);
 /* The only header of that (lower-case) name; *count tells how many there were. */
 struct http_text http_header(const struct http_request *request, const char *name, size_t *count);
 const uint8_t *http_principal(const struct http_request *request); /* 16 bytes, HTTP_BEARER only */
@@ -94,10 +96,11 @@ void http_reply_kind(struct http_request *request, const struct problem_kind *ki
                      const char *detail);
 void http_reply_field(struct http_request *request, const char *field, const char *reason);
 
-/* ---- reading JSON with refusal: each answers 422 and returns false when the field is wrong ---- */
+/* ---- reading JSON with refusal: each answers 422 and returns false when the field is wrong ----
+ */
 /* Refuses members that are not in `names`. */
-[[gnu::warn_unused_result]] bool http_only_members(struct http_request *request,
-                                                   const struct json_node *object,
-                                                   const char *const *names, size_t count);
+__attribute__((warn_unused_result)) bool http_only_members(struct http_request *request,
+                                                           const struct json_node *object,
+                                                           const char *const *names, size_t count);
 
 #endif

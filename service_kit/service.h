@@ -42,17 +42,15 @@ struct service_config {
      .minimum = 1,                                                                                 \
      .help = "role to connect as (the service's, never the owner)",                                \
      .offset = offsetof(struct service_config, postgres_user)},                                    \
-        {.name = "POSTGRES_PASSWORD",                                                              \
-         .type = CONFIG_TEXT,                                                                      \
-         .secret = true,                                                                           \
-         .minimum = 8,                                                                             \
-         .help = "its password",                                                                   \
-         .offset = offsetof(struct service_config, postgres_password)}
+    {                                                                                              \
+        .name = "POSTGRES_PASSWORD", .type = CONFIG_TEXT, .secret = true, .minimum = 8,            \
+        .help = "its password", .offset = offsetof(struct service_config, postgres_password)       \
+    }
 /* (the remaining rows are added in the same way) */
 
 struct service {
-    const char *name;       /* "wallet_api" */
-    const char *purpose;    /* one line for --help */
+    const char *name;    /* "wallet_api" */
+    const char *purpose; /* one line for --help */
     int schema_version_min, schema_version_max;
     const struct config_setting *settings;
     size_t setting_count;
@@ -81,7 +79,8 @@ struct metrics *service_metrics(const struct service_thread *thread);
 void service_db_settings(const struct service_config *config, const char *application_name,
                          const char *search_path, struct db_settings *settings);
 
-/* The whole program; returns the exit status (0 done, 1 could not run, 64 usage, 78 configuration). */
+/* The whole program; returns the exit status (0 done, 1 could not run, 64 usage, 78 configuration).
+ */
 int service_main(struct service *service, int argc, char **argv);
 
 #endif

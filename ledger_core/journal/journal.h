@@ -80,9 +80,9 @@ void journal_close(struct journal *journal);
  * `atomic`: all are accepted or none.  False: the queue has no room for all of them (503 at once,
  * nothing is queued).
  */
-[[gnu::warn_unused_result]] bool journal_submit(struct journal *journal,
-                                                struct journal_command *commands, size_t count,
-                                                bool atomic);
+__attribute__((warn_unused_result)) bool journal_submit(struct journal *journal,
+                                                        struct journal_command *commands,
+                                                        size_t count, bool atomic);
 
 /*
  * For a deadline: takes a command back that was not sent yet.  True: certainly nothing was or will

@@ -1,0 +1,52 @@
+/*
+ * token: access tokens (JWT), issued and verified through libjwt behind strict checks of our own.
+ *
+ * libjwt 1.10 verifies signatures but no claims, picks the algorithm from the token, and puts it
+ * on the stack; so everything that decides is checked here, before and after it: shape, size,
+ * header, the one algorithm of the key, the types of the claims, times.
+ */
+#ifndef PACIOLI_SERVICE_KIT_TOKEN_H
+#define PACIOLI_SERVICE_KIT_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOKEN_LENGTH_MAX 4096
+#define TOKEN_SECRET_MIN 32
+#define TOKEN_LEEWAY_S 30
+
+enum token_result {
+    TOKEN_VALID,
+    TOKEN_MALFORMED,     /* not three segments of base64url, too long, header not ours */
+    TOKEN_WRONG_ALGORITHM,
+    TOKEN_BAD_SIGNATURE,
+    TOKEN_BAD_CLAIMS,    /* a claim is missing, of the wrong type, or not for us */
+    TOKEN_EXPIRED,
+    TOKEN_NOT_YET,       /* nbf or iat in the future */
+};
+const char *token_result_name(enum token_result result);
+
+/* What a verifier asks of a token. Empty text: not asked. */
+struct token_policy {
+    const char *secret; /* HS256 */
+    size_t secret_length;
+    const char *issuer;   /* iss must equal it; a token without iss passes when "" */
+    const char *audience; /* aud must be or contain it */
+};
+
+struct token_claims {
+    uint8_t subject[16]; /* sub, a UUID */
+    int64_t expires_at_unix_s;
+};
+
+__attribute__((warn_unused_result)) enum token_result token_verify(const struct token_policy *policy,
+                                                           const char *token, size_t length,
+                                                           int64_t now_unix_s,
+                                                           struct token_claims *claims);
+/* Issues a token with sub, iat, exp, jti (and iss, aud when configured); free() it. NULL: failure. */
+__attribute__((warn_unused_result)) char *token_issue(const struct token_policy *policy,
+                                              const uint8_t subject[static 16],
+                                              int64_t now_unix_s, int64_t lifetime_s);
+
+#endif
