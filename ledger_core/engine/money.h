@@ -48,19 +48,20 @@ enum money_scale_result {
  * Reads `^(0|[1-9][0-9]*)(\.[0-9]+)?$` of exactly `length` bytes: no sign, exponent, leading
  * zero, white space, or bare point.  *decimal is written on MONEY_PARSED alone.
  */
-[[gnu::warn_unused_result]] enum money_parse_result
+__attribute__((warn_unused_result)) enum money_parse_result
 money_parse(const char *text, size_t length, struct money_decimal *decimal);
 
 /* Same value without trailing zeros behind the point: 1.50 -> 1.5.  For request digests. */
 struct money_decimal money_canonical(struct money_decimal decimal);
 
 /* The amount in minor units of an asset with `asset_decimals`; never rounds. */
-[[gnu::warn_unused_result]] enum money_scale_result
+__attribute__((warn_unused_result)) enum money_scale_result
 money_scale(struct money_decimal decimal, uint8_t asset_decimals, money_minor *minor);
 
 /* a + b and a - b within +-MONEY_MINOR_MAX; false (result untouched) when it does not fit. */
-[[gnu::warn_unused_result]] bool money_add(money_minor a, money_minor b, money_minor *sum);
-[[gnu::warn_unused_result]] bool money_subtract(money_minor a, money_minor b, money_minor *difference);
+__attribute__((warn_unused_result)) bool money_add(money_minor a, money_minor b, money_minor *sum);
+__attribute__((warn_unused_result)) bool money_subtract(money_minor a, money_minor b,
+                                                        money_minor *difference);
 
 /*
  * Writes `minor` with exactly `asset_decimals` decimals ("-0.05", "100", "1.500"), NUL-terminated,

@@ -23,7 +23,7 @@
 #include "ledger_core/engine/money.h"
 
 #define POSTING_DIGEST_SIZE 32
-#define POSTING_KEY_MAX 128
+#define POSTING_KEY_MAX     128
 /* No account: a command's index for an account that does not exist. */
 #define POSTING_NO_ACCOUNT UINT32_MAX
 
@@ -65,7 +65,7 @@ struct posting_account {
     money_minor posted; /* sum of the entries; updated */
     money_minor held;   /* sum of the open holds, >= 0 */
     int64_t entries;    /* number of the entries; updated */
-    bool touched;       /* set by posting_decide when posted or entries moved */
+    bool touched;       /* result: posted and entries moved in this batch */
 };
 
 /* An earlier transaction with the same principal and key, found by the caller. */
@@ -78,23 +78,26 @@ struct posting_prior {
 
 /*
  * Precedence is the order of this list: the first reason that applies is the outcome.
- * POSTING_ACCEPTED and POSTING_DUPLICATE* carry transaction_id and balance_after.
+ * POSTING_ACCEPTED and both POSTING_DUPLICATE* carry result_transaction_id; POSTING_ACCEPTED and
+ * POSTING_DUPLICATE, which repeats the first answer, carry balance_after too.
  */
 enum posting_outcome {
-    POSTING_PENDING = 0,        /* not decided yet */
-    POSTING_DUPLICATE,          /* key used before with the same request */
-    POSTING_DUPLICATE_CHANGED,  /* key used before with another request */
-    POSTING_SAME_ACCOUNT,       /* source and destination are one account */
-    POSTING_ACCOUNT_NOT_FOUND,  /* the own account is missing (or, except for the source of a
-                                   transfer, someone else's), or the destination is missing */
-    POSTING_NOT_OWNER,          /* the source of a transfer is someone else's */
+    POSTING_PENDING = 0,       /* not decided yet */
+    POSTING_DUPLICATE,         /* key used before with the same request */
+    POSTING_DUPLICATE_CHANGED, /* key used before with another request */
+    POSTING_SAME_ACCOUNT,      /* a transfer's source and destination are one account */
+    POSTING_ACCOUNT_NOT_FOUND, /* the own account is missing (or, except for the source of a
+                                  transfer, someone else's or the settlement account itself), or
+                                  the other account is missing */
+    POSTING_NOT_OWNER,         /* the source of a transfer is someone else's */
     POSTING_ACCOUNT_CLOSED,
-    POSTING_ACCOUNT_FROZEN,
+    POSTING_ACCOUNT_FROZEN, /* and its available balance would fall */
     POSTING_ASSET_MISMATCH,
     POSTING_AMOUNT_ZERO,
     POSTING_AMOUNT_TOO_PRECISE, /* more decimals than the asset has */
-    POSTING_AMOUNT_TOO_LARGE,   /* the amount, or a balance it would lead to, does not fit */
-    POSTING_INSUFFICIENT_FUNDS,
+    POSTING_AMOUNT_TOO_LARGE,   /* the amount, or a balance (or number of entries) that it would
+                                   lead to, does not fit */
+    POSTING_INSUFFICIENT_FUNDS, /* an available balance would fall below its floor */
     POSTING_BATCH_REFUSED,      /* a neighbour of the same all-or-nothing group was refused */
     POSTING_ACCEPTED,
     POSTING_OUTCOME_COUNT
@@ -110,9 +113,9 @@ struct posting_command {
     struct ledger_uuid transaction_id; /* id of the transaction if it is accepted */
     uint8_t digest[POSTING_DIGEST_SIZE];
     char key[POSTING_KEY_MAX + 1];
-    uint8_t key_length;
+    uint8_t key_length; /* at least 1 */
     uint32_t group; /* 0, or: neighbours with the same number are accepted together or not at all */
-    struct money_decimal amount;
+    struct money_decimal amount; /* never negative */
     /* resolved by the caller: indexes into the accounts, POSTING_NO_ACCOUNT when not found */
     uint32_t own;   /* the account that the request is about; a transfer's source */
     uint32_t other; /* the settlement account, or a transfer's destination */
@@ -131,6 +134,7 @@ struct posting_entry {
     int64_t seq;
     money_minor amount;        /* debit positive, never 0 */
     money_minor balance_after; /* `posted` after it */
+    bool first;                /* the account's first entry of this batch */
 };
 
 /* Entries that one command makes at most. */
@@ -139,8 +143,20 @@ struct posting_entry {
 /*
  * Decides all commands, in order.  `accounts` must be distinct.  `entries` has room for
  * POSTING_ENTRIES_PER_COMMAND * command_count; *entry_count tells how many were written, grouped
- * by command, in order.  `index` is scratch of posting_index_size(command_count) elements, for
- * keys that are repeated within the batch.
+ * by command, in order, the own account's before the other's.  `index` is scratch of
+ * posting_index_size(command_count) elements, for keys that are repeated within the batch.
+ *
+ * A key is taken by acceptance: when its first use in the batch was refused, the next one is
+ * decided as if it were the first.
+ *
+ * All-or-nothing groups: an accepted command and a POSTING_DUPLICATE are acceptable, every other
+ * outcome refuses the group.  Then all its effects are undone and its keys are free again; the
+ * first refused command keeps its reason; each of the others, before and behind it, is
+ * POSTING_DUPLICATE or POSTING_DUPLICATE_CHANGED when its key was used before the group, and
+ * POSTING_BATCH_REFUSED otherwise, without a look at anything else.  A key used twice in the
+ * group with different requests refuses it as POSTING_DUPLICATE_CHANGED with an all-zero
+ * result_transaction_id: there is no such transaction.  A later run of neighbours with the same
+ * number is another group.
  */
 void posting_decide(struct posting_account *accounts, size_t account_count,
                     struct posting_command *commands, size_t command_count,
@@ -149,7 +165,7 @@ size_t posting_index_size(size_t command_count);
 
 /* What the account's own side sees of a signed sum: -posted for liability, equity and income. */
 money_minor posting_own_side(enum posting_class class, money_minor posted);
-/* own side of `posted`, less `held`. */
+/* own side of `posted`, less `held`; the nearest of +-MONEY_MINOR_MAX where that does not fit. */
 money_minor posting_available(const struct posting_account *account);
 
 #endif
