@@ -1,0 +1,376 @@
+/*
+ * token: a ladder of checks, each with its own result, from the cheapest to the dearest.
+ *
+ *   shape      at most TOKEN_LENGTH_MAX bytes, three segments of canonical base64url, a signature
+ * of 32 bytes: a token has one spelling header     {"alg":"HS256"} with or without "typ":"JWT", and
+ * nothing else.  There is one key, so every "kid" is unknown; "crit", "b64", "jwk", "jku", "x5u",
+ * "x5c" ask for things that we do not do, and an unknown parameter is refused rather than ignored
+ *   payload    a JSON object, read by our own strict parser: no name twice, no depth, no NUL
+ *   signature  libjwt, with a key whose length was asserted, and the algorithm that it says it used
+ *   claims     types and ranges of sub, exp, iat, nbf; iss and aud as far as the policy asks
+ *   times      exp without leeway; nbf and iat may lie TOKEN_LEEWAY_S ahead
+ *
+ * libjwt decides about the signature only: it is called with bytes that have passed the first three
+ * steps, and no claim is taken from it.  It compares signatures in constant time (Debian's
+ * patch for CVE-2024-25189).
+ */
+#include "service_kit/token.h"
+
+#include <assert.h>
+#include <jwt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "service_kit/json.h"
+#include "service_kit/uuid.h"
+
+#define SIGNATURE_SIZE    32U
+#define HEADER_NODES_MAX  3U /* the object, alg, typ */
+#define PAYLOAD_NODES_MAX 128U
+#define TIME_MAX_UNIX_S   INT64_C(253402300799) /* the end of the year 9999 */
+#define TIME_DIGITS_MAX   12U
+#define JWT_ID_SIZE       16U
+
+struct segment {
+    const char *text;
+    size_t length;
+};
+
+/* Of a payload, what we look at. */
+struct times {
+    int64_t expires, issued, not_before; /* 0: absent (issued, not_before) */
+};
+
+const char *token_result_name(enum token_result result) {
+    static const char *const names[] = {
+        [TOKEN_VALID] = "valid",
+        [TOKEN_MALFORMED] = "malformed",
+        [TOKEN_WRONG_ALGORITHM] = "wrong_algorithm",
+        [TOKEN_BAD_SIGNATURE] = "bad_signature",
+        [TOKEN_BAD_CLAIMS] = "bad_claims",
+        [TOKEN_EXPIRED] = "expired",
+        [TOKEN_NOT_YET] = "not_yet",
+    };
+    return names[result];
+}
+
+/* ---- shape ---- */
+
+static int base64url_digit(char c) {
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/*
+ * Decodes base64url without padding into `out`, which holds length * 3 / 4 bytes.  False for a
+ * character that is not of the alphabet, an impossible length, and for bits behind the last byte
+ * that are not zero: with those, one value would have several spellings.
+ */
+static bool base64url_decode(struct segment segment, char *out, size_t *out_length) {
+    if (segment.length % 4 == 1) {
+        return false;
+    }
+    uint32_t bits = 0;
+    unsigned held = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < segment.length; i++) {
+        const int digit = base64url_digit(segment.text[i]);
+        if (digit < 0) {
+            return false;
+        }
+        bits = (bits << 6 | (uint32_t)digit) & 0xfffU;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out[count++] = (char)(bits >> held & 0xffU);
+        }
+    }
+    *out_length = count;
+    return (bits & ((1U << held) - 1)) == 0;
+}
+
+/* Three segments that are not empty, and no fourth. */
+static bool split(const char *token, size_t length, struct segment segments[static 3]) {
+    const char *at = token, *end = token + length;
+    for (size_t i = 0; i < 3; i++) {
+        const char *dot = memchr(at, '.', (size_t)(end - at));
+        if ((dot == NULL) != (i == 2)) {
+            return false;
+        }
+        const char *stop = dot == NULL ? end : dot;
+        segments[i] = (struct segment){.text = at, .length = (size_t)(stop - at)};
+        if (segments[i].length == 0) {
+            return false;
+        }
+        at = i == 2 ? end : stop + 1;
+    }
+    return true;
+}
+
+/* The JSON object in a segment, or NULL. */
+static struct json_document *read_object(struct segment segment, size_t nodes_max) {
+    char decoded[TOKEN_LENGTH_MAX];
+    size_t length = 0;
+    if (!base64url_decode(segment, decoded, &length)) {
+        return NULL;
+    }
+    struct json_error error;
+    struct json_document *document = json_read(decoded, length, nodes_max, &error);
+    if (document != NULL && json_root(document)->type != JSON_OBJECT) {
+        json_free(document);
+        return NULL;
+    }
+    return document;
+}
+
+/* ---- header ---- */
+
+static bool is_text(const struct json_node *node, const char *text) {
+    return node->type == JSON_STRING && node->length == strlen(text) &&
+           memcmp(node->text, text, node->length) == 0;
+}
+
+static enum token_result check_header(const struct json_node *header) {
+    const struct json_node *algorithm = json_member(header, "alg");
+    const struct json_node *type = json_member(header, "typ");
+    if (header->count != (size_t)(algorithm != NULL) + (size_t)(type != NULL)) {
+        return TOKEN_MALFORMED;
+    }
+    /* A media type, and those have no case (RFC 7515, 4.1.9). */
+    if (type != NULL && (type->type != JSON_STRING || type->length != 3 ||
+                         strncasecmp(type->text, "JWT", 3) != 0)) {
+        return TOKEN_MALFORMED;
+    }
+    if (algorithm == NULL || !is_text(algorithm, "HS256")) {
+        return TOKEN_WRONG_ALGORITHM;
+    }
+    return TOKEN_VALID;
+}
+
+/* ---- signature ---- */
+
+static enum token_result check_signature(const struct token_policy *policy, const char *token,
+                                         size_t length) {
+    char terminated[TOKEN_LENGTH_MAX + 1]; /* libjwt wants a C string, and copies it to the stack */
+    memcpy(terminated, token, length);
+    terminated[length] = '\0';
+    jwt_t *jwt = NULL;
+    const int failed = jwt_decode(&jwt, terminated, (const unsigned char *)policy->secret,
+                                  (int)policy->secret_length);
+    if (failed != 0) {
+        return TOKEN_BAD_SIGNATURE;
+    }
+    const bool as_expected = jwt_get_alg(jwt) == JWT_ALG_HS256;
+    jwt_free(jwt);
+    return as_expected ? TOKEN_VALID : TOKEN_WRONG_ALGORITHM;
+}
+
+/* ---- claims ---- */
+
+/* A NumericDate without fraction, exponent or sign. False when it is anything else. */
+static bool read_time(const struct json_node *node, int64_t *unix_s) {
+    if (node->type != JSON_NUMBER || node->length > TIME_DIGITS_MAX) {
+        return false;
+    }
+    int64_t value = 0;
+    for (size_t i = 0; i < node->length; i++) {
+        if (node->text[i] < '0' || node->text[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (node->text[i] - '0');
+    }
+    *unix_s = value;
+    return value <= TIME_MAX_UNIX_S;
+}
+
+static bool read_optional_time(const struct json_node *payload, const char *name, int64_t *unix_s) {
+    const struct json_node *node = json_member(payload, name);
+    return node == NULL || read_time(node, unix_s);
+}
+
+/* The one spelling of a UUID that we print ourselves. */
+static bool read_subject(const struct json_node *node, uint8_t subject[static UUID_SIZE]) {
+    if (node == NULL || node->type != JSON_STRING ||
+        !uuid_parse(node->text, node->length, subject)) {
+        return false;
+    }
+    char canonical[UUID_TEXT_LENGTH + 1];
+    uuid_format(subject, canonical);
+    return memcmp(canonical, node->text, UUID_TEXT_LENGTH) == 0;
+}
+
+static bool is_asked(const char *text) {
+    return text != NULL && *text != '\0';
+}
+
+static bool is_for_audience(const struct json_node *audience, const char *wanted) {
+    if (audience == NULL) {
+        return false;
+    }
+    if (audience->type != JSON_ARRAY) {
+        return is_text(audience, wanted);
+    }
+    bool found = false;
+    for (const struct json_node *one = audience->first; one != NULL; one = one->next) {
+        if (one->type != JSON_STRING) {
+            return false;
+        }
+        found = found || is_text(one, wanted);
+    }
+    return found;
+}
+
+static bool read_claims(const struct token_policy *policy, const struct json_node *payload,
+                        struct token_claims *claims, struct times *times) {
+    const struct json_node *expires = json_member(payload, "exp");
+    if (expires == NULL || !read_time(expires, &times->expires) ||
+        !read_optional_time(payload, "iat", &times->issued) ||
+        !read_optional_time(payload, "nbf", &times->not_before) ||
+        !read_subject(json_member(payload, "sub"), claims->subject)) {
+        return false;
+    }
+    claims->expires_at_unix_s = times->expires;
+    if (is_asked(policy->issuer)) {
+        const struct json_node *issuer = json_member(payload, "iss");
+        if (issuer == NULL || !is_text(issuer, policy->issuer)) {
+            return false;
+        }
+    }
+    return !is_asked(policy->audience) ||
+           is_for_audience(json_member(payload, "aud"), policy->audience);
+}
+
+static enum token_result check_payload(const struct token_policy *policy,
+                                       const struct json_node *payload, int64_t now_unix_s,
+                                       struct token_claims *claims) {
+    struct times times = {.expires = 0};
+    if (!read_claims(policy, payload, claims, &times)) {
+        return TOKEN_BAD_CLAIMS;
+    }
+    if (times.expires <= now_unix_s) {
+        return TOKEN_EXPIRED;
+    }
+    if (times.issued > now_unix_s + TOKEN_LEEWAY_S ||
+        times.not_before > now_unix_s + TOKEN_LEEWAY_S) {
+        return TOKEN_NOT_YET;
+    }
+    return TOKEN_VALID;
+}
+
+/* ---- the calls ---- */
+
+static void assert_policy(const struct token_policy *policy) {
+    assert(policy->secret != NULL);
+    assert(policy->secret_length >= TOKEN_SECRET_MIN && policy->secret_length <= INT32_MAX);
+}
+
+static bool is_now_sane(int64_t now_unix_s) {
+    return now_unix_s >= 0 && now_unix_s <= TIME_MAX_UNIX_S;
+}
+
+static enum token_result verify_segments(const struct token_policy *policy, const char *token,
+                                         size_t length, const struct segment segments[static 3],
+                                         int64_t now_unix_s, struct token_claims *claims) {
+    struct json_document *payload = read_object(segments[1], PAYLOAD_NODES_MAX);
+    if (payload == NULL) {
+        return TOKEN_MALFORMED;
+    }
+    enum token_result result = check_signature(policy, token, length);
+    if (result == TOKEN_VALID) {
+        result = check_payload(policy, json_root(payload), now_unix_s, claims);
+    }
+    json_free(payload);
+    return result;
+}
+
+enum token_result token_verify(const struct token_policy *policy, const char *token, size_t length,
+                               int64_t now_unix_s, struct token_claims *claims) {
+    assert_policy(policy);
+    assert(is_now_sane(now_unix_s));
+    *claims = (struct token_claims){.expires_at_unix_s = 0};
+
+    struct segment segments[3];
+    if (length > TOKEN_LENGTH_MAX || !split(token, length, segments)) {
+        return TOKEN_MALFORMED;
+    }
+    struct json_document *header = read_object(segments[0], HEADER_NODES_MAX);
+    if (header == NULL) {
+        return TOKEN_MALFORMED;
+    }
+    enum token_result result = check_header(json_root(header));
+    json_free(header);
+    if (result != TOKEN_VALID) {
+        return result;
+    }
+    char signature[TOKEN_LENGTH_MAX];
+    size_t signature_length = 0;
+    if (!base64url_decode(segments[2], signature, &signature_length) ||
+        signature_length != SIGNATURE_SIZE) {
+        return TOKEN_MALFORMED;
+    }
+    result = verify_segments(policy, token, length, segments, now_unix_s, claims);
+    if (result != TOKEN_VALID) {
+        *claims = (struct token_claims){.expires_at_unix_s = 0};
+    }
+    return result;
+}
+
+/* Random, so that one token can be told from another of the same user and second. */
+static bool add_token_id(jwt_t *jwt) {
+    uint8_t bytes[JWT_ID_SIZE];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
+        return false;
+    }
+    static const char hex[] = "0123456789abcdef";
+    char text[2 * JWT_ID_SIZE + 1];
+    for (size_t i = 0; i < JWT_ID_SIZE; i++) {
+        text[2 * i] = hex[bytes[i] >> 4];
+        text[2 * i + 1] = hex[bytes[i] & 0xfU];
+    }
+    text[2 * JWT_ID_SIZE] = '\0';
+    return jwt_add_grant(jwt, "jti", text) == 0;
+}
+
+static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
+                       const uint8_t subject[static UUID_SIZE], int64_t now_unix_s,
+                       int64_t expires_unix_s) {
+    char subject_text[UUID_TEXT_LENGTH + 1];
+    uuid_format(subject, subject_text);
+    return jwt_add_grant(jwt, "sub", subject_text) == 0 &&
+           jwt_add_grant_int(jwt, "iat", now_unix_s) == 0 &&
+           jwt_add_grant_int(jwt, "exp", expires_unix_s) == 0 && add_token_id(jwt) &&
+           (!is_asked(policy->issuer) || jwt_add_grant(jwt, "iss", policy->issuer) == 0) &&
+           (!is_asked(policy->audience) || jwt_add_grant(jwt, "aud", policy->audience) == 0);
+}
+
+char *token_issue(const struct token_policy *policy, const uint8_t subject[static UUID_SIZE],
+                  int64_t now_unix_s, int64_t lifetime_s) {
+    assert_policy(policy);
+    assert(is_now_sane(now_unix_s));
+    assert(lifetime_s > 0 && lifetime_s <= TIME_MAX_UNIX_S - now_unix_s);
+    jwt_t *jwt = NULL;
+    if (jwt_new(&jwt) != 0) {
+        return NULL;
+    }
+    char *token = NULL;
+    if (jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)policy->secret,
+                    (int)policy->secret_length) == 0 &&
+        add_claims(jwt, policy, subject, now_unix_s, now_unix_s + lifetime_s)) {
+        token = jwt_encode_str(jwt);
+    }
+    jwt_free(jwt);
+    if (token != NULL && strlen(token) > TOKEN_LENGTH_MAX) {
+        free(token); /* a configured issuer or audience of absurd length */
+        return NULL;
+    }
+    return token;
+}
