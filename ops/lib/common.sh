@@ -131,3 +131,16 @@ become_daemon() {
     done
     exec setsid "$@" </dev/null >>"$log" 2>&1
 }
+
+# One script at a time works on a VAR_DIR. The lock is file 9, which no daemon inherits.
+lock_var_dir() {
+    exec 9>"$var_dir/run/lock"
+    if ! flock --nonblock 9; then
+        say "waiting for another ops/up or ops/down on $var_dir …"
+        flock 9
+    fi
+}
+
+unlock_var_dir() {
+    exec 9>&-
+}
