@@ -266,6 +266,7 @@ struct loop *loop_create(void) {
 }
 
 void loop_destroy(struct loop *loop) {
+    run_turns(loop);
     loop_watch_destroy(loop->wakeup);
     h2o_evloop_run(loop->h2o, 0); /* frees the sockets that were closed in the last turn */
     assert(loop->timer_count == 0 && loop->turns == NULL && loop->watches == 0);

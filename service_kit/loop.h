@@ -18,7 +18,7 @@ struct loop;
 int64_t loop_clock_us(void);
 
 struct loop *loop_create(void);
-/* No timer, watch or turn may be left. */
+/* Runs the end-of-turn work that is left; no timer or watch may be left after it. */
 void loop_destroy(struct loop *loop);
 
 /* One turn: waits for events (at most until the next timer), handles them, the timers that are

@@ -1,0 +1,505 @@
+/*
+ * Design.  Phase one is four statements in one pipeline: BEGIN; the snapshots, locked in id order,
+ * so that two writers never wait for each other in a circle; the accounts' attributes; the
+ * earlier transactions of the keys.  The last two are statements of their own because a lock wait
+ * does not refresh the view of the statement that waited: what was committed while we waited must
+ * be seen.  Deposits and withdrawals name one account; its currency's settlement account is found
+ * and locked by the same statement.
+ *
+ * Phase two is three: transactions and entries in one statement, so that the database's own checks
+ * see the batch as a whole; the snapshots; COMMIT.
+ */
+#include "ledger_core/journal/batch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service_kit/memory.h"
+
+/* The accounts of a batch: those that are named, and the settlement accounts of their assets. */
+#define LOCKED_IDS                                                                                 \
+    "($2::uuid[] || ARRAY(SELECT s.id FROM unnest($3::uuid[]) own(id)"                             \
+    " JOIN ledger.account a ON a.ledger_id = $1 AND a.id = own.id"                                 \
+    " JOIN ledger.account s ON s.ledger_id = $1 AND s.code = 'assets:settlement:' || a.asset))"
+
+const struct db_statement BATCH_STATEMENTS[] = {
+    {"begin", "BEGIN"},
+    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries"
+             "  FROM ledger.balance b"
+             " WHERE b.ledger_id = $1::integer AND b.account_id = ANY (" LOCKED_IDS ")"
+             " ORDER BY b.account_id FOR UPDATE"},
+    {"accounts", "SELECT a.id, a.owner_id, a.asset, s.decimals::integer, a.class, a.status,"
+                 "       a.floor, a.code = 'assets:settlement:' || a.asset"
+                 "  FROM ledger.account a"
+                 "  JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"
+                 " WHERE a.ledger_id = $1::integer AND a.id = ANY (" LOCKED_IDS ")"
+                 " ORDER BY a.id"},
+    {"keys", "SELECT k.ordinal, t.id, t.request_digest, e.balance_after"
+             "  FROM unnest($2::uuid[], $3::text[], $4::uuid[])"
+             "       WITH ORDINALITY k(principal, key, account, ordinal)"
+             "  JOIN ledger.transaction t ON t.ledger_id = $1::integer"
+             "       AND t.principal = k.principal AND t.idempotency_key = k.key COLLATE \"C\""
+             "  LEFT JOIN ledger.entry e ON e.ledger_id = $1::integer"
+             "       AND e.transaction_id = t.id AND e.account_id = k.account"},
+    {"write", "WITH t AS (INSERT INTO ledger.transaction"
+              " (ledger_id, id, kind, principal, idempotency_key, request_digest)"
+              " SELECT $1::integer, u.*"
+              "   FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bytea[]) u)"
+              " INSERT INTO ledger.entry"
+              " (ledger_id, account_id, seq, transaction_id, amount, balance_after)"
+              " SELECT $1::integer, u.*"
+              "   FROM unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::numeric[],"
+              "               $11::numeric[]) u"},
+    {"snapshots", "UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
+                  "  FROM unnest($2::uuid[], $3::numeric[], $4::bigint[]) u(id, posted, entries)"
+                  " WHERE b.ledger_id = $1::integer AND b.account_id = u.id"},
+    {"commit", "COMMIT"},
+    {"rollback", "ROLLBACK"},
+};
+const size_t BATCH_STATEMENT_COUNT = sizeof(BATCH_STATEMENTS) / sizeof(BATCH_STATEMENTS[0]);
+
+#define LOCK_RESULT      1
+#define ACCOUNTS_RESULT  2
+#define KEYS_RESULT      3
+#define WRITE_RESULT     0
+#define SNAPSHOTS_RESULT 1
+
+#define PARAMETERS_MAX 11
+
+/* Parameters of one call: the ledger, then arrays. */
+struct parameters {
+    const char *values[PARAMETERS_MAX];
+    int lengths[PARAMETERS_MAX];
+    int formats[PARAMETERS_MAX];
+};
+
+struct batch {
+    uint8_t ledger_id[4];
+    /* Phase one. */
+    struct wire_array named, own_for_settlement, principals, keys, own;
+    struct parameters lock_parameters, keys_parameters;
+    /* Decision. */
+    struct posting_account *accounts;
+    bool *settlement; /* of accounts[i] */
+    size_t account_count, account_capacity;
+    struct posting_prior *priors; /* by command */
+    struct posting_command *commands;
+    size_t *member; /* commands[i] is the caller's member[i] */
+    size_t command_count;
+    struct posting_entry *entries;
+    size_t entry_count;
+    uint32_t *index;
+    struct batch_summary summary;
+    /* Phase two. */
+    struct wire_array ids, kinds, by, their_keys, digests;
+    struct wire_array entry_accounts, seqs, entry_transactions, amounts, balances;
+    struct wire_array snapshot_ids, posted, entry_numbers;
+    struct parameters write_parameters, snapshot_parameters;
+};
+
+struct batch *batch_create(int32_t ledger_id) {
+    struct batch *batch = memory_allocate(1, sizeof(*batch));
+    wire_int32_put(batch->ledger_id, ledger_id);
+    batch->priors = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->priors));
+    batch->commands = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->commands));
+    batch->member = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->member));
+    batch->entries = memory_allocate((size_t)JOURNAL_BATCH_MAX * POSTING_ENTRIES_PER_COMMAND,
+                                     sizeof(*batch->entries));
+    batch->index = memory_allocate(posting_index_size(JOURNAL_BATCH_MAX), sizeof(*batch->index));
+    return batch;
+}
+
+void batch_free(struct batch *batch) {
+    struct wire_array *arrays[] = {&batch->named,
+                                   &batch->own_for_settlement,
+                                   &batch->principals,
+                                   &batch->keys,
+                                   &batch->own,
+                                   &batch->ids,
+                                   &batch->kinds,
+                                   &batch->by,
+                                   &batch->their_keys,
+                                   &batch->digests,
+                                   &batch->entry_accounts,
+                                   &batch->seqs,
+                                   &batch->entry_transactions,
+                                   &batch->amounts,
+                                   &batch->balances,
+                                   &batch->snapshot_ids,
+                                   &batch->posted,
+                                   &batch->entry_numbers};
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        wire_array_free(arrays[i]);
+    free(batch->accounts);
+    free(batch->settlement);
+    free(batch->priors);
+    free(batch->commands);
+    free(batch->member);
+    free(batch->entries);
+    free(batch->index);
+    free(batch);
+}
+
+/* ---- calls ---- */
+
+static struct db_call make_call(const struct batch *batch, const char *statement,
+                                struct parameters *parameters, struct wire_array *const *arrays,
+                                size_t count) {
+    assert(count < PARAMETERS_MAX);
+    parameters->values[0] = (const char *)batch->ledger_id;
+    parameters->lengths[0] = (int)sizeof(batch->ledger_id);
+    parameters->formats[0] = 1;
+    for (size_t i = 0; i < count; i++) {
+        wire_array_end(arrays[i]);
+        parameters->values[i + 1] = (const char *)arrays[i]->bytes;
+        parameters->lengths[i + 1] = (int)arrays[i]->length;
+        parameters->formats[i + 1] = 1;
+    }
+    return (struct db_call){
+        .statement = statement,
+        .params = {(int)count + 1, parameters->values, parameters->lengths, parameters->formats},
+        .binary_result = true};
+}
+
+void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,
+                      struct db_call calls[static BATCH_LOCK_CALLS]) {
+    assert(count > 0 && count <= JOURNAL_BATCH_MAX);
+    wire_array_begin(&batch->named, WIRE_UUID);
+    wire_array_begin(&batch->own_for_settlement, WIRE_UUID);
+    wire_array_begin(&batch->principals, WIRE_UUID);
+    wire_array_begin(&batch->keys, WIRE_TEXT);
+    wire_array_begin(&batch->own, WIRE_UUID);
+    for (size_t i = 0; i < count; i++) {
+        const struct journal_command *command = commands[i];
+        wire_array_uuid(&batch->named, &command->own_account);
+        if (command->kind == POSTING_TRANSFER)
+            wire_array_uuid(&batch->named, &command->other_account);
+        else
+            wire_array_uuid(&batch->own_for_settlement, &command->own_account);
+        wire_array_uuid(&batch->principals, &command->principal);
+        wire_array_bytes(&batch->keys, command->key, command->key_length);
+        wire_array_uuid(&batch->own, &command->own_account);
+    }
+    struct wire_array *const ids[] = {&batch->named, &batch->own_for_settlement};
+    struct wire_array *const keys[] = {&batch->principals, &batch->keys, &batch->own};
+    calls[0] = (struct db_call){.statement = "begin"};
+    calls[LOCK_RESULT] = make_call(batch, "lock", &batch->lock_parameters, ids, 2);
+    calls[ACCOUNTS_RESULT] = calls[LOCK_RESULT];
+    calls[ACCOUNTS_RESULT].statement = "accounts";
+    calls[KEYS_RESULT] = make_call(batch, "keys", &batch->keys_parameters, keys, 3);
+}
+
+/* ---- decoding ---- */
+
+static bool get_uuid(const PGresult *rows, int row, int column, struct ledger_uuid *uuid) {
+    if (PQgetisnull(rows, row, column) ||
+        PQgetlength(rows, row, column) != (int)sizeof(uuid->bytes))
+        return false;
+    memcpy(uuid->bytes, PQgetvalue(rows, row, column), sizeof(uuid->bytes));
+    return true;
+}
+
+static bool get_numeric(const PGresult *rows, int row, int column, money_minor *minor) {
+    return !PQgetisnull(rows, row, column) &&
+           wire_numeric_get(PQgetvalue(rows, row, column), PQgetlength(rows, row, column), minor);
+}
+
+static bool get_int64(const PGresult *rows, int row, int column, int64_t *value) {
+    return !PQgetisnull(rows, row, column) &&
+           wire_int64_get(PQgetvalue(rows, row, column), PQgetlength(rows, row, column), value);
+}
+
+/* The position of a text column's value among `names`, or -1. */
+static int get_choice(const PGresult *rows, int row, int column, const char *const *names,
+                      int count) {
+    for (int i = 0; i < count; i++) {
+        if (strcmp(PQgetvalue(rows, row, column), names[i]) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* In the order of the enums. */
+static const char *const CLASSES[] = {"asset", "liability", "equity", "income", "expense"};
+static const char *const STATUSES[] = {"open", "frozen", "closed"};
+
+static bool load_account(struct batch *batch, const PGresult *snapshots, const PGresult *rows,
+                         int row) {
+    struct posting_account *account = &batch->accounts[row];
+    *account = (struct posting_account){0};
+    struct ledger_uuid id;
+    if (!get_uuid(rows, row, 0, &account->id) || !get_uuid(snapshots, row, 0, &id) ||
+        memcmp(&id, &account->id, sizeof(id)) != 0)
+        return false;
+    account->has_owner = !PQgetisnull(rows, row, 1);
+    if (account->has_owner && !get_uuid(rows, row, 1, &account->owner))
+        return false;
+    int asset_length = PQgetlength(rows, row, 2);
+    if (asset_length <= 0 || asset_length > ASSET_CODE_MAX)
+        return false;
+    memcpy(account->asset, PQgetvalue(rows, row, 2), (size_t)asset_length);
+    int32_t decimals;
+    if (!wire_int32_get(PQgetvalue(rows, row, 3), PQgetlength(rows, row, 3), &decimals) ||
+        decimals < 0 || decimals > MONEY_DECIMALS_MAX)
+        return false;
+    account->decimals = (uint8_t)decimals;
+    int class = get_choice(rows, row, 4, CLASSES, 5);
+    int status = get_choice(rows, row, 5, STATUSES, 3);
+    if (class < 0 || status < 0)
+        return false;
+    account->class = (enum posting_class) class;
+    account->status = (enum posting_status)status;
+    account->has_floor = !PQgetisnull(rows, row, 6);
+    if (account->has_floor && !get_numeric(rows, row, 6, &account->floor))
+        return false;
+    batch->settlement[row] = PQgetlength(rows, row, 7) == 1 && *PQgetvalue(rows, row, 7) == 1;
+    return get_numeric(snapshots, row, 1, &account->posted) &&
+           get_numeric(snapshots, row, 2, &account->held) && account->held >= 0 &&
+           get_int64(snapshots, row, 3, &account->entries) && account->entries >= 0;
+}
+
+static bool load_accounts(struct batch *batch, const struct db_result *result) {
+    const PGresult *snapshots = result->statements[LOCK_RESULT];
+    const PGresult *rows = result->statements[ACCOUNTS_RESULT];
+    int count = PQntuples(rows);
+    if (PQntuples(snapshots) != count || PQnfields(rows) != 8 || PQnfields(snapshots) != 4)
+        return false; /* each account has its snapshot, from the moment it exists */
+    if ((size_t)count > batch->account_capacity) {
+        batch->account_capacity = (size_t)count * 2;
+        batch->accounts =
+            memory_resize(batch->accounts, batch->account_capacity * sizeof(*batch->accounts));
+        batch->settlement =
+            memory_resize(batch->settlement, batch->account_capacity * sizeof(*batch->settlement));
+    }
+    batch->account_count = (size_t)count;
+    for (int row = 0; row < count; row++) {
+        if (!load_account(batch, snapshots, rows, row))
+            return false;
+    }
+    return true;
+}
+
+/* Fills batch->priors; prior[i] tells whether command i has one. */
+static bool load_priors(struct batch *batch, const PGresult *rows, size_t count, bool *prior) {
+    memset(prior, 0, count * sizeof(*prior));
+    for (int row = 0; row < PQntuples(rows); row++) {
+        int64_t ordinal;
+        if (!get_int64(rows, row, 0, &ordinal) || ordinal < 1 || (size_t)ordinal > count)
+            return false;
+        size_t i = (size_t)ordinal - 1;
+        struct posting_prior *found = &batch->priors[i];
+        if (!get_uuid(rows, row, 1, &found->transaction_id) ||
+            PQgetlength(rows, row, 2) != POSTING_DIGEST_SIZE)
+            return false;
+        memcpy(found->digest, PQgetvalue(rows, row, 2), POSTING_DIGEST_SIZE);
+        found->has_balance = !PQgetisnull(rows, row, 3);
+        if (found->has_balance && !get_numeric(rows, row, 3, &found->balance_after))
+            return false;
+        prior[i] = true;
+    }
+    return true;
+}
+
+/* ---- decision ---- */
+
+/* The accounts came in the order of their ids. */
+static uint32_t find_account(const struct batch *batch, const struct ledger_uuid *id) {
+    size_t low = 0;
+    size_t high = batch->account_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = memcmp(id->bytes, batch->accounts[middle].id.bytes, sizeof(id->bytes));
+        if (order == 0)
+            return (uint32_t)middle;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return POSTING_NO_ACCOUNT;
+}
+
+/* There are as many as the batch has currencies: few. */
+static uint32_t find_settlement(const struct batch *batch, uint32_t own) {
+    if (own == POSTING_NO_ACCOUNT)
+        return POSTING_NO_ACCOUNT;
+    for (size_t i = 0; i < batch->account_count; i++) {
+        if (batch->settlement[i] &&
+            strcmp(batch->accounts[i].asset, batch->accounts[own].asset) == 0)
+            return (uint32_t)i;
+    }
+    return POSTING_NO_ACCOUNT;
+}
+
+static void fill_command(struct batch *batch, const struct journal_command *from, bool has_prior,
+                         size_t i) {
+    struct posting_command *command = &batch->commands[batch->command_count];
+    batch->member[batch->command_count++] = i;
+    command->kind = from->kind;
+    command->principal = from->principal;
+    command->transaction_id = from->transaction_id;
+    memcpy(command->digest, from->digest, sizeof(command->digest));
+    memcpy(command->key, from->key, (size_t)from->key_length + 1);
+    command->key_length = from->key_length;
+    command->group = from->group;
+    command->amount = from->amount;
+    command->own = find_account(batch, &from->own_account);
+    command->other = from->kind == POSTING_TRANSFER ? find_account(batch, &from->other_account)
+                                                    : find_settlement(batch, command->own);
+    command->prior = has_prior ? &batch->priors[i] : NULL;
+    command->outcome = POSTING_PENDING;
+    command->has_balance = false;
+}
+
+static void summarize(struct batch *batch) {
+    batch->summary = (struct batch_summary){0};
+    for (size_t i = 0; i < batch->command_count; i++) {
+        struct posting_command *command = &batch->commands[i];
+        bool repeated =
+            command->outcome == POSTING_DUPLICATE || command->outcome == POSTING_DUPLICATE_CHANGED;
+        if (command->outcome == POSTING_ACCEPTED)
+            batch->summary.accepted++;
+        else if (command->outcome == POSTING_DUPLICATE &&
+                 memcmp(&command->result_transaction_id, &command->transaction_id,
+                        sizeof(command->transaction_id)) == 0)
+            batch->summary.resolved++; /* our own, by an attempt whose COMMIT went unanswered */
+        else if (repeated)
+            batch->summary.duplicates++;
+    }
+}
+
+bool batch_decide(struct batch *batch, struct journal_command *const *commands, size_t count,
+                  const struct db_result *result, const char **error) {
+    bool prior[JOURNAL_BATCH_MAX];
+    assert(count <= JOURNAL_BATCH_MAX);
+    if (!load_accounts(batch, result)) {
+        *error = "an account or its snapshot is not as it must be";
+        return false;
+    }
+    if (!load_priors(batch, result->statements[KEYS_RESULT], count, prior)) {
+        *error = "an earlier transaction is not as it must be";
+        return false;
+    }
+    batch->command_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i] != NULL)
+            fill_command(batch, commands[i], prior[i], i);
+    }
+    posting_decide(batch->accounts, batch->account_count, batch->commands, batch->command_count,
+                   batch->entries, &batch->entry_count, batch->index);
+    summarize(batch);
+    return true;
+}
+
+struct batch_summary batch_summary(const struct batch *batch) {
+    return batch->summary;
+}
+
+/* ---- phase two ---- */
+
+static const char *const KINDS[] = {"deposit", "withdraw", "transfer"};
+
+static void build_transactions(struct batch *batch) {
+    wire_array_begin(&batch->ids, WIRE_UUID);
+    wire_array_begin(&batch->kinds, WIRE_TEXT);
+    wire_array_begin(&batch->by, WIRE_UUID);
+    wire_array_begin(&batch->their_keys, WIRE_TEXT);
+    wire_array_begin(&batch->digests, WIRE_BYTEA);
+    for (size_t i = 0; i < batch->command_count; i++) {
+        const struct posting_command *command = &batch->commands[i];
+        if (command->outcome != POSTING_ACCEPTED)
+            continue;
+        const char *kind = KINDS[command->kind];
+        wire_array_uuid(&batch->ids, &command->transaction_id);
+        wire_array_bytes(&batch->kinds, kind, strlen(kind));
+        wire_array_uuid(&batch->by, &command->principal);
+        wire_array_bytes(&batch->their_keys, command->key, command->key_length);
+        wire_array_bytes(&batch->digests, command->digest, sizeof(command->digest));
+    }
+}
+
+static void build_entries(struct batch *batch) {
+    wire_array_begin(&batch->entry_accounts, WIRE_UUID);
+    wire_array_begin(&batch->seqs, WIRE_INT8);
+    wire_array_begin(&batch->entry_transactions, WIRE_UUID);
+    wire_array_begin(&batch->amounts, WIRE_NUMERIC);
+    wire_array_begin(&batch->balances, WIRE_NUMERIC);
+    for (size_t i = 0; i < batch->entry_count; i++) {
+        const struct posting_entry *entry = &batch->entries[i];
+        wire_array_uuid(&batch->entry_accounts, &batch->accounts[entry->account].id);
+        wire_array_int64(&batch->seqs, entry->seq);
+        wire_array_uuid(&batch->entry_transactions,
+                        &batch->commands[entry->command].transaction_id);
+        wire_array_numeric(&batch->amounts, entry->amount);
+        wire_array_numeric(&batch->balances, entry->balance_after);
+    }
+}
+
+static void build_snapshots(struct batch *batch) {
+    wire_array_begin(&batch->snapshot_ids, WIRE_UUID);
+    wire_array_begin(&batch->posted, WIRE_NUMERIC);
+    wire_array_begin(&batch->entry_numbers, WIRE_INT8);
+    for (size_t i = 0; i < batch->account_count; i++) {
+        const struct posting_account *account = &batch->accounts[i];
+        if (!account->touched)
+            continue;
+        wire_array_uuid(&batch->snapshot_ids, &account->id);
+        wire_array_numeric(&batch->posted, account->posted);
+        wire_array_int64(&batch->entry_numbers, account->entries);
+    }
+}
+
+size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]) {
+    if (batch->summary.accepted == 0) {
+        calls[0] = (struct db_call){.statement = "commit"};
+        return 1;
+    }
+    build_transactions(batch);
+    build_entries(batch);
+    build_snapshots(batch);
+    struct wire_array *const rows[] = {
+        &batch->ids,     &batch->kinds,          &batch->by,   &batch->their_keys,
+        &batch->digests, &batch->entry_accounts, &batch->seqs, &batch->entry_transactions,
+        &batch->amounts, &batch->balances};
+    struct wire_array *const snapshots[] = {&batch->snapshot_ids, &batch->posted,
+                                            &batch->entry_numbers};
+    calls[WRITE_RESULT] = make_call(batch, "write", &batch->write_parameters, rows, 10);
+    calls[SNAPSHOTS_RESULT] =
+        make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 3);
+    calls[2] = (struct db_call){.statement = "commit"};
+    return BATCH_WRITE_CALLS;
+}
+
+static bool row_count_is(PGresult *result, size_t expected) {
+    return strtoull(PQcmdTuples(result), NULL, 10) == expected;
+}
+
+bool batch_written(const struct batch *batch, const struct db_result *result) {
+    if (batch->summary.accepted == 0)
+        return true;
+    return row_count_is(result->statements[WRITE_RESULT], batch->entry_count) &&
+           row_count_is(result->statements[SNAPSHOTS_RESULT], (size_t)batch->snapshot_ids.count);
+}
+
+void batch_outcomes(const struct batch *batch, struct journal_command *const *commands) {
+    for (size_t i = 0; i < batch->command_count; i++) {
+        const struct posting_command *from = &batch->commands[i];
+        struct journal_command *command = commands[batch->member[i]];
+        command->end = JOURNAL_DECIDED;
+        command->outcome = from->outcome;
+        bool own = memcmp(&from->result_transaction_id, &from->transaction_id,
+                          sizeof(from->transaction_id)) == 0;
+        if (from->outcome == POSTING_DUPLICATE && own)
+            command->outcome = POSTING_ACCEPTED; /* found by a retry after a lost COMMIT */
+        if (from->outcome == POSTING_DUPLICATE || from->outcome == POSTING_DUPLICATE_CHANGED)
+            command->transaction_id = from->result_transaction_id;
+        command->has_balance = from->has_balance && from->own != POSTING_NO_ACCOUNT;
+        if (!command->has_balance)
+            continue;
+        const struct posting_account *account = &batch->accounts[from->own];
+        command->balance_minor = posting_own_side(account->class, from->balance_after);
+        command->decimals = account->decimals;
+        memcpy(command->asset, account->asset, sizeof(command->asset));
+    }
+}

@@ -1,0 +1,68 @@
+/*
+ * batch: one batch between the journal's commands, the pure engine and the statements: parameters
+ * of both phases, decoding of what the first one read, decision, distribution of the outcomes.
+ * No I/O of its own; the poster sends what it builds.
+ */
+#ifndef PACIOLI_JOURNAL_BATCH_H
+#define PACIOLI_JOURNAL_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger_core/engine/posting.h"
+#include "ledger_core/journal/journal.h"
+#include "ledger_core/journal/wire.h"
+#include "service_kit/db.h"
+
+/* What the posting connection prepares. */
+extern const struct db_statement BATCH_STATEMENTS[];
+extern const size_t BATCH_STATEMENT_COUNT;
+
+/* Calls of a phase. */
+#define BATCH_LOCK_CALLS  4
+#define BATCH_WRITE_CALLS 3
+
+struct batch;
+
+/* Room for batches of up to JOURNAL_BATCH_MAX commands of one ledger. */
+struct batch *batch_create(int32_t ledger_id);
+void batch_free(struct batch *batch);
+
+/*
+ * Phase one: BEGIN, lock the snapshots, read the accounts, look up the keys.  The calls and their
+ * parameters are valid until the next build.  No command may be NULL.
+ */
+void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,
+                      struct db_call calls[static BATCH_LOCK_CALLS]);
+
+/*
+ * Decides the commands from phase one's result; commands that are NULL by now (withdrawn) are
+ * skipped.  False: the database sent something that cannot be (the text says what).
+ */
+__attribute__((warn_unused_result)) bool batch_decide(struct batch *batch,
+                                                      struct journal_command *const *commands,
+                                                      size_t count, const struct db_result *result,
+                                                      const char **error);
+
+/* How many were accepted now, how many keys of ours a lost attempt had posted already, and whether
+ * any other earlier transaction was found. */
+struct batch_summary {
+    size_t accepted, resolved, duplicates;
+};
+struct batch_summary batch_summary(const struct batch *batch);
+
+/*
+ * Phase two: insert transactions and entries, update the snapshots, COMMIT; or COMMIT alone when
+ * nothing was accepted.  Returns the number of calls.
+ */
+size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]);
+
+/* Phase two's row counts are what was sent; a trigger or rule may not have swallowed any. */
+__attribute__((warn_unused_result)) bool batch_written(const struct batch *batch,
+                                                       const struct db_result *result);
+
+/* Copies the outcomes into the commands (not NULL) that were decided. */
+void batch_outcomes(const struct batch *batch, struct journal_command *const *commands);
+
+#endif

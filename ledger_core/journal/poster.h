@@ -1,0 +1,63 @@
+/*
+ * poster: the state machine that takes a journal's queue to the database, one batch at a time.
+ * For journal.c; everything else uses journal.h.
+ */
+#ifndef PACIOLI_JOURNAL_POSTER_H
+#define PACIOLI_JOURNAL_POSTER_H
+
+#include "ledger_core/journal/batch.h"
+#include "ledger_core/journal/journal.h"
+#include "service_kit/loop.h"
+#include "service_kit/uuid.h"
+
+/* A split halves a range, so ten deep for a thousand commands; each level leaves one behind. */
+#define POSTER_RANGES_MAX 16
+
+enum poster_phase {
+    POSTER_IDLE,    /* no batch */
+    POSTER_WAITING, /* a batch, and a pause before its next attempt, or no connection */
+    POSTER_LOCKING, /* phase one is with the database: nothing was written yet */
+    POSTER_WRITING, /* phase two is with the database */
+};
+
+/* Some neighbouring commands of the batch, posted in one database transaction. */
+struct poster_range {
+    size_t begin, end;
+    int attempts;
+    bool in_doubt; /* an attempt's COMMIT went unanswered, or was answered with a warning */
+};
+
+struct journal {
+    struct loop *loop;
+    struct journal_settings settings;
+    struct db_connection *connection;
+    struct uuid_generator ids;
+    int64_t down_since_us; /* 0: the connection is there */
+    bool broken;           /* the database did not keep what it confirmed: post nothing more */
+    bool closing;
+
+    struct journal_command *head, **tail;
+    size_t queued;
+    uint32_t last_group;
+
+    enum poster_phase phase;
+    struct batch *batch;
+    struct journal_command *members[JOURNAL_BATCH_MAX]; /* NULL: withdrawn */
+    struct poster_range ranges[POSTER_RANGES_MAX];      /* [range_count - 1] is in work */
+    size_t range_count;
+
+    struct loop_turn turn, free_turn;
+    struct loop_timer retry;    /* the pause of POSTER_WAITING */
+    struct loop_timer watchdog; /* of LOCKING and WRITING */
+    struct journal_counters counters;
+};
+
+/* Goes on with whatever can go on; safe to call at any time but inside on_outcome. */
+void poster_run(struct journal *journal);
+/* For the retry pause and the watchdog. */
+void poster_on_retry(struct loop_timer *timer);
+void poster_on_watchdog(struct loop_timer *timer);
+/* Ends everything queued and in work: UNKNOWN what is in doubt, UNAVAILABLE the rest. */
+void poster_abandon(struct journal *journal);
+
+#endif
