@@ -57,6 +57,7 @@ struct service {
     void *config; /* begins with struct service_config */
     const struct http_route *routes;
     size_t route_count;
+    struct metrics *metrics; /* filled before `start`, which may register the service's own */
 
     /* Once, after the configuration is loaded and before the threads; false + one line: exit 1. */
     bool (*start)(struct service *service, char *error, size_t error_size);
