@@ -1,0 +1,26 @@
+/* wallet_api: accounts, money operations, history. */
+#include "wallet_api/wallet.h"
+
+#define SCHEMA_VERSION_MIN 1
+#define SCHEMA_VERSION_MAX 1
+
+int main(int argc, char **argv) {
+    static struct wallet wallet;
+    static struct service service = {
+        .name = "wallet_api",
+        .purpose = "wallet accounts and money operations on a double-entry journal",
+        .schema_version_min = SCHEMA_VERSION_MIN,
+        .schema_version_max = SCHEMA_VERSION_MAX,
+        .config = &wallet,
+        .start = wallet_start,
+        .thread_start = wallet_thread_start,
+        .thread_ready = wallet_thread_ready,
+        .thread_idle = wallet_thread_idle,
+        .thread_stop = wallet_thread_stop,
+    };
+    service.settings = WALLET_SETTINGS;
+    service.setting_count = WALLET_SETTING_COUNT;
+    service.routes = WALLET_ROUTES;
+    service.route_count = WALLET_ROUTE_COUNT;
+    return service_main(&service, argc, argv);
+}

@@ -1,0 +1,36 @@
+/*
+ * routes: every call of the service; openapi.yaml documents the same list.
+ */
+#include "wallet_api/handlers.h"
+#include "wallet_api/wallet.h"
+
+#define MONEY_ROUTE(path, handler)                                                                 \
+    {                                                                                              \
+        .method = HTTP_POST, .pattern = path, .access = HTTP_BEARER, .body = HTTP_BODY_JSON,       \
+        .handle = handler                                                                          \
+    }
+#define READ_ROUTE(path, handler)                                                                  \
+    { .method = HTTP_GET, .pattern = path, .access = HTTP_BEARER, .handle = handler }
+
+const struct http_route WALLET_ROUTES[] = {
+    READ_ROUTE("/wallet/accounts", accounts_list),
+    {.method = HTTP_POST,
+     .pattern = "/wallet/accounts",
+     .access = HTTP_BEARER,
+     .body = HTTP_BODY_JSON_OPTIONAL,
+     .handle = accounts_open},
+    READ_ROUTE("/wallet/accounts/{id}", accounts_show),
+    READ_ROUTE("/wallet/accounts/{id}/transactions", history_list),
+    READ_ROUTE("/wallet/transactions/{id}", history_transaction),
+    MONEY_ROUTE("/wallet/deposit", money_deposit),
+    MONEY_ROUTE("/wallet/withdraw", money_withdraw),
+    MONEY_ROUTE("/wallet/transfer", money_transfer),
+    {.method = HTTP_POST,
+     .pattern = "/wallet/batch",
+     .access = HTTP_BEARER,
+     .body = HTTP_BODY_JSON,
+     .body_max_bytes = BATCH_BODY_MAX_BYTES,
+     .json_nodes_max = BATCH_NODES_MAX,
+     .handle = batch_post},
+};
+const size_t WALLET_ROUTE_COUNT = sizeof WALLET_ROUTES / sizeof WALLET_ROUTES[0];
