@@ -20,7 +20,6 @@
 #include <jwt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "service_kit/json.h"
 #include "service_kit/uuid.h"
@@ -30,7 +29,6 @@
 #define PAYLOAD_NODES_MAX 128U
 #define TIME_MAX_UNIX_S   INT64_C(253402300799) /* the end of the year 9999 */
 #define TIME_DIGITS_MAX   12U
-#define JWT_ID_SIZE       16U
 
 struct segment {
     const char *text;
@@ -324,30 +322,18 @@ enum token_result token_verify(const struct token_policy *policy, const char *to
     return result;
 }
 
-/* Random, so that one token can be told from another of the same user and second. */
-static bool add_token_id(jwt_t *jwt) {
-    uint8_t bytes[JWT_ID_SIZE];
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes)) {
-        return false;
-    }
-    static const char hex[] = "0123456789abcdef";
-    char text[2 * JWT_ID_SIZE + 1];
-    for (size_t i = 0; i < JWT_ID_SIZE; i++) {
-        text[2 * i] = hex[bytes[i] >> 4];
-        text[2 * i + 1] = hex[bytes[i] & 0xfU];
-    }
-    text[2 * JWT_ID_SIZE] = '\0';
-    return jwt_add_grant(jwt, "jti", text) == 0;
-}
-
 static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
                        const uint8_t subject[static UUID_SIZE], int64_t now_unix_s,
                        int64_t expires_unix_s) {
-    char subject_text[UUID_TEXT_LENGTH + 1];
+    char subject_text[UUID_TEXT_LENGTH + 1], token_id[UUID_TEXT_LENGTH + 1];
     uuid_format(subject, subject_text);
+    uint8_t random[UUID_SIZE]; /* tells tokens of one user and second apart */
+    uuid_v4(random);
+    uuid_format(random, token_id);
     return jwt_add_grant(jwt, "sub", subject_text) == 0 &&
            jwt_add_grant_int(jwt, "iat", now_unix_s) == 0 &&
-           jwt_add_grant_int(jwt, "exp", expires_unix_s) == 0 && add_token_id(jwt) &&
+           jwt_add_grant_int(jwt, "exp", expires_unix_s) == 0 &&
+           jwt_add_grant(jwt, "jti", token_id) == 0 &&
            (!is_asked(policy->issuer) || jwt_add_grant(jwt, "iss", policy->issuer) == 0) &&
            (!is_asked(policy->audience) || jwt_add_grant(jwt, "aud", policy->audience) == 0);
 }
