@@ -1,0 +1,173 @@
+/*
+ * Design.  One mutex guards one list; threads take from its head.  That is enough: a job costs
+ * milliseconds, the mutex nanoseconds.  A job travels without an allocation: it is embedded in its
+ * owner, is a node of the list while it waits, and its own loop_message on the way back, so giving
+ * a result back cannot fail.  Threads block every signal: those belong to the loops.
+ *
+ *   submitted -take-> processing -give_back-> returned
+ *   submitted -take (deadline passed), workers_cancel-> returned, not processed
+ */
+#include "service_kit/workers.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service_kit/memory.h"
+
+struct workers {
+    struct workers_settings settings;
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t wake;
+    struct workers_job *first, **last;
+    size_t queued;
+    bool stopping;
+    pthread_t *threads; /* started; written before anybody else reads it */
+    size_t thread_count;
+};
+
+static void on_message(struct loop_message *message) {
+    struct workers_job *job =
+        (struct workers_job *)(void *)((char *)message - offsetof(struct workers_job, message));
+    job->on_done(job);
+}
+
+static void give_back(struct workers_job *job, bool processed) {
+    job->processed = processed;
+    job->message.on_message = on_message;
+    loop_post(job->loop, &job->message);
+}
+
+/* Waits for a job; NULL: stopping, and nothing is left. */
+static struct workers_job *take(struct workers *workers) {
+    pthread_mutex_lock(&workers->mutex);
+    while (workers->first == NULL && !workers->stopping) {
+        pthread_cond_wait(&workers->wake, &workers->mutex);
+    }
+    struct workers_job *job = workers->first;
+    if (job != NULL) {
+        workers->first = job->next;
+        if (workers->first == NULL) {
+            workers->last = &workers->first;
+        }
+        assert(workers->queued > 0);
+        workers->queued--;
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return job;
+}
+
+static void *run_thread(void *argument) {
+    struct workers *workers = argument;
+    const size_t scratch_size = workers->settings.scratch_size;
+    void *scratch = memory_allocate(1, scratch_size);
+    for (struct workers_job *job = take(workers); job != NULL; job = take(workers)) {
+        bool in_time = job->deadline_us == 0 || loop_clock_us() < job->deadline_us;
+        if (in_time) {
+            job->process(job, scratch);
+            explicit_bzero(scratch, scratch_size);
+        }
+        give_back(job, in_time);
+    }
+    free(scratch);
+    return NULL;
+}
+
+static bool start_threads(struct workers *workers) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    bool good = workers->settings.stack_size == 0 ||
+                pthread_attr_setstacksize(&attributes, workers->settings.stack_size) == 0;
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (good && workers->thread_count < workers->settings.threads) {
+        good = pthread_create(&workers->threads[workers->thread_count], &attributes, run_thread,
+                              workers) == 0;
+        workers->thread_count += good ? 1 : 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return good;
+}
+
+struct workers *workers_create(const struct workers_settings *settings) {
+    assert(settings->threads > 0 && settings->queue_max > 0);
+    struct workers *workers = memory_allocate(1, sizeof *workers);
+    workers->settings = *settings;
+    workers->last = &workers->first;
+    workers->threads = memory_allocate(settings->threads, sizeof *workers->threads);
+    pthread_mutex_init(&workers->mutex, NULL);
+    pthread_cond_init(&workers->wake, NULL);
+    if (!start_threads(workers)) {
+        workers_stop(workers);
+        return NULL;
+    }
+    return workers;
+}
+
+bool workers_submit(struct workers *workers, struct loop *loop, struct workers_job *job) {
+    assert(job->process != NULL && job->on_done != NULL);
+    job->loop = loop;
+    job->next = NULL;
+    job->processed = false;
+    pthread_mutex_lock(&workers->mutex);
+    bool room = workers->queued < workers->settings.queue_max && !workers->stopping;
+    if (room) {
+        *workers->last = job;
+        workers->last = &job->next;
+        workers->queued++;
+        pthread_cond_signal(&workers->wake);
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return room;
+}
+
+size_t workers_queued(struct workers *workers) {
+    pthread_mutex_lock(&workers->mutex);
+    size_t queued = workers->queued;
+    pthread_mutex_unlock(&workers->mutex);
+    return queued;
+}
+
+void workers_cancel(struct workers *workers, struct loop *loop) {
+    struct workers_job *cancelled = NULL, **cancelled_last = &cancelled;
+    pthread_mutex_lock(&workers->mutex);
+    struct workers_job **at = &workers->first;
+    while (*at != NULL) {
+        struct workers_job *job = *at;
+        if (job->loop != loop) {
+            at = &job->next;
+            continue;
+        }
+        *at = job->next;
+        workers->queued--;
+        job->next = NULL;
+        *cancelled_last = job;
+        cancelled_last = &job->next;
+    }
+    workers->last = at;
+    pthread_mutex_unlock(&workers->mutex);
+    while (cancelled != NULL) {
+        struct workers_job *job = cancelled;
+        cancelled = job->next;
+        give_back(job, false);
+    }
+}
+
+void workers_stop(struct workers *workers) {
+    pthread_mutex_lock(&workers->mutex);
+    workers->stopping = true;
+    pthread_cond_broadcast(&workers->wake);
+    pthread_mutex_unlock(&workers->mutex);
+    for (size_t i = 0; i < workers->thread_count; i++) {
+        pthread_join(workers->threads[i], NULL);
+    }
+    assert(workers->first == NULL && workers->queued == 0);
+    pthread_cond_destroy(&workers->wake);
+    pthread_mutex_destroy(&workers->mutex);
+    free(workers->threads);
+    free(workers);
+}

@@ -1,0 +1,65 @@
+/*
+ * workers: a bounded pool of threads for work that would block an event loop (hashing passwords).
+ *
+ * A job is taken from one queue, processed in a worker's thread, and returned to the loop that
+ * submitted it.  When the queue is full a job is refused at once; a job whose deadline passed while
+ * it waited is returned without being processed.
+ */
+#ifndef PACIOLI_SERVICE_KIT_WORKERS_H
+#define PACIOLI_SERVICE_KIT_WORKERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service_kit/loop.h"
+
+struct workers;
+
+struct workers_settings {
+    size_t threads;      /* at least 1 */
+    size_t queue_max;    /* jobs that may wait for a thread, at least 1 */
+    size_t scratch_size; /* bytes of memory that each thread lends to its jobs; 0: none */
+    size_t stack_size;   /* 0: the system's default */
+};
+
+/* Embedded in its owner; zero-initialise it.  Untouched by the owner until on_done. */
+struct workers_job {
+    /* In a worker's thread.  `scratch` is the thread's own, zeroed, and wiped after each job. */
+    void (*process)(struct workers_job *job, void *scratch);
+    /* In the thread of the loop that submitted it, exactly once. */
+    void (*on_done)(struct workers_job *job);
+    int64_t deadline_us; /* on loop_clock_us; 0: none */
+
+    bool processed; /* the result: false when the deadline passed first, or it was cancelled */
+
+    /* The pool's own. */
+    struct loop_message message;
+    struct loop *loop;
+    struct workers_job *next;
+};
+
+/* NULL when the threads cannot be started. */
+struct workers *workers_create(const struct workers_settings *settings);
+
+/* Any loop's thread.  False: the queue is full, and nothing will be called. */
+__attribute__((warn_unused_result)) bool workers_submit(struct workers *workers, struct loop *loop,
+                                                        struct workers_job *job);
+
+/* Jobs that wait, of all loops.  Any thread. */
+size_t workers_queued(struct workers *workers);
+
+/*
+ * Returns this loop's waiting jobs unprocessed, as messages: for a loop that is about to end.  Jobs
+ * that are being processed come back when they are done, so the caller runs its loop until it has
+ * all of them.
+ */
+void workers_cancel(struct workers *workers, struct loop *loop);
+
+/*
+ * Drains: refuses new jobs, processes all that wait, joins the threads and frees the pool.  The
+ * loops of those jobs must still exist, and receive them afterwards.
+ */
+void workers_stop(struct workers *workers);
+
+#endif
