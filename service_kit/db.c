@@ -306,9 +306,9 @@ static void connect_start(struct db_connection *connection) {
                           "-c statement_timeout=%d -c lock_timeout=%d"
                           " -c idle_in_transaction_session_timeout=%d -c search_path=%s"
                           " -c timezone=UTC -c client_min_messages=warning"
-                          " -c client_connection_check_interval=1000",
+                          " -c client_connection_check_interval=1000 %s",
                           s->statement_timeout_ms, s->lock_timeout_ms, s->idle_in_transaction_ms,
-                          s->search_path);
+                          s->search_path, s->options == NULL ? "" : s->options);
     assert(length > 0 && (size_t)length < sizeof(options));
     const char *const keys[] = {"host",
                                 "port",

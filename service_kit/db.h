@@ -35,6 +35,7 @@ struct db_settings {
     const char *password;
     const char *application_name;
     const char *search_path;    /* fixed for the session */
+    const char *options;        /* more of the session's settings: "-c name=value ...", or NULL */
     int connect_timeout_ms;     /* one attempt */
     int statement_timeout_ms;   /* the server's */
     int lock_timeout_ms;        /* the server's */

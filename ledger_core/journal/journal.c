@@ -13,6 +13,15 @@
 #include "ledger_core/journal/poster.h"
 #include "service_kit/memory.h"
 
+/*
+ * Every statement of a posting finds its rows by key, whatever the tables' sizes were when it was
+ * planned: no plan may depend on statistics of the moment, and none is made twice.
+ */
+#define PLANNER_OPTIONS                                                                            \
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off"                       \
+    " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"                     \
+    " -c enable_material=off -c enable_memoize=off"
+
 /* How long commands may gather while the database is away; then they are refused at once. */
 #define DOWN_GRACE_US 1000000
 
@@ -46,7 +55,10 @@ struct journal *journal_create(struct loop *loop, const struct db_settings *db,
     journal->retry.on_fire = poster_on_retry;
     journal->watchdog.on_fire = poster_on_watchdog;
     journal->down_since_us = loop_clock_us();
-    journal->connection = db_connection_create(loop, db, BATCH_STATEMENTS, BATCH_STATEMENT_COUNT);
+    struct db_settings posting = *db;
+    posting.options = PLANNER_OPTIONS;
+    journal->connection =
+        db_connection_create(loop, &posting, BATCH_STATEMENTS, BATCH_STATEMENT_COUNT);
     if (journal->connection == NULL)
         abort(); /* out of memory at the start */
     db_connection_on_state(journal->connection, on_state, journal);
