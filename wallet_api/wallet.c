@@ -271,6 +271,7 @@ void *wallet_thread_start(struct service_thread *service_thread) {
                                              .in_flight_per_connection = READS_PER_CONNECTION,
                                              .queue_max = READ_QUEUE_MAX};
     thread->journal = journal_create(thread->loop, &db, &posting);
+    db.options = READER_OPTIONS;
     thread->reader.ledger_id = wallet->ledger_id;
     thread->reader.pool =
         db_pool_create(thread->loop, &db, &reading, READER_STATEMENTS, READER_STATEMENT_COUNT);

@@ -4,8 +4,11 @@
  *
  * A page of history is a range of entry.seq: seq counts 1, 2, 3 ... per account without a gap and
  * balance.entries is the newest one, so "skip 10,000" is a subtraction and every page costs the
- * same.  The inner LIMIT is a constant, so that a generic plan never expects more rows than that
- * and always joins the transactions through their key.
+ * same.
+ *
+ * Plans must be right for tables of any size, also when they were made on an empty database, before
+ * anybody analysed anything: a scan of a small table that has grown since would be fatal.  Hence
+ * READER_OPTIONS, and OFFSET 0, which keeps a look-up by key a look-up by key.
  */
 #include "ledger_core/journal/reader.h"
 
@@ -26,7 +29,8 @@
     " a.created_at "                                                                               \
     "FROM ledger.account a"                                                                        \
     " JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"                       \
-    " JOIN ledger.balance b ON b.ledger_id = a.ledger_id AND b.account_id = a.id "
+    " CROSS JOIN LATERAL (SELECT x.posted, x.held, x.entries FROM ledger.balance x"                \
+    "  WHERE x.ledger_id = $1::int4 AND x.account_id = a.id OFFSET 0) b "
 
 const struct db_statement READER_STATEMENTS[] = {
     {"reader_accounts",
@@ -63,7 +67,8 @@ const struct db_statement READER_STATEMENTS[] = {
      "             AND i.seq <= least(b.entries, $4::int8) - $5::int8"
      "             AND i.seq > least(b.entries, $4::int8) - $5::int8 - $6::int8"
      "           ORDER BY i.seq DESC LIMIT 100) l"
-     "    JOIN ledger.transaction t ON t.ledger_id = $1::int4 AND t.id = l.transaction_id"
+     "    CROSS JOIN LATERAL (SELECT x.kind, x.created_at FROM ledger.transaction x"
+     "     WHERE x.ledger_id = $1::int4 AND x.id = l.transaction_id OFFSET 0) t"
      " ) e ON true "
      "WHERE a.ledger_id = $1::int4 AND a.owner_id = $2::uuid AND a.id = $3::uuid"
      " ORDER BY e.seq DESC"},
@@ -71,12 +76,14 @@ const struct db_statement READER_STATEMENTS[] = {
      "SELECT t.kind, t.created_at, t.effective_at, t.reverses,"
      " e.account_id, a.owner_id, a.class, a.asset, s.decimals, e.amount, e.balance_after "
      "FROM ledger.transaction t"
-     " JOIN ledger.entry e ON e.ledger_id = t.ledger_id AND e.transaction_id = t.id"
-     " JOIN ledger.account a ON a.ledger_id = e.ledger_id AND a.id = e.account_id"
-     " JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset "
+     " JOIN ledger.entry e ON e.ledger_id = $1::int4 AND e.transaction_id = $3::uuid"
+     " CROSS JOIN LATERAL (SELECT x.owner_id, x.class, x.asset FROM ledger.account x"
+     "  WHERE x.ledger_id = $1::int4 AND x.id = e.account_id OFFSET 0) a"
+     " JOIN ledger.asset s ON s.ledger_id = $1::int4 AND s.code = a.asset "
      "WHERE t.ledger_id = $1::int4 AND t.id = $3::uuid AND EXISTS ("
      "  SELECT FROM ledger.entry m"
-     "    JOIN ledger.account o ON o.ledger_id = m.ledger_id AND o.id = m.account_id"
+     "    CROSS JOIN LATERAL (SELECT x.owner_id FROM ledger.account x"
+     "     WHERE x.ledger_id = $1::int4 AND x.id = m.account_id OFFSET 0) o"
      "   WHERE m.ledger_id = $1::int4 AND m.transaction_id = $3::uuid AND o.owner_id = $2::uuid)"
      " ORDER BY e.amount < 0, e.account_id, e.seq LIMIT 1000"},
 };

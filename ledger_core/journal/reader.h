@@ -18,6 +18,11 @@
 extern const struct db_statement READER_STATEMENTS[];
 extern const size_t READER_STATEMENT_COUNT;
 
+/* For the `options` of the pool's db_settings: every statement finds its rows by an index. */
+#define READER_OPTIONS                                                                             \
+    "-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off"                       \
+    " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"
+
 /* Most accounts of one owner that reader_accounts lists. */
 #define READER_ACCOUNTS_MAX 10000
 /* Most lines of one page of history. */
