@@ -7,7 +7,8 @@
  * and locked by the same statement.
  *
  * Phase two is three: transactions and entries in one statement, so that the database's own checks
- * see the batch as a whole; the snapshots; COMMIT.
+ * see the batch as a whole; the snapshots, each at the address where it was locked, and all of
+ * them or the statement fails; COMMIT.
  */
 #include "ledger_core/journal/batch.h"
 
@@ -25,7 +26,7 @@
 
 const struct db_statement BATCH_STATEMENTS[] = {
     {"begin", "BEGIN"},
-    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries"
+    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries, b.ctid"
              "  FROM ledger.balance b"
              " WHERE b.ledger_id = $1::integer AND b.account_id = ANY (" LOCKED_IDS ")"
              " ORDER BY b.account_id FOR UPDATE"},
@@ -51,9 +52,13 @@ const struct db_statement BATCH_STATEMENTS[] = {
               " SELECT $1::integer, u.*"
               "   FROM unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::numeric[],"
               "               $11::numeric[]) u"},
-    {"snapshots", "UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
-                  "  FROM unnest($2::uuid[], $3::numeric[], $4::bigint[]) u(id, posted, entries)"
-                  " WHERE b.ledger_id = $1::integer AND b.account_id = u.id"},
+    {"snapshots",
+     "WITH moved AS (UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
+     "  FROM unnest($2::tid[], $3::uuid[], $4::numeric[], $5::bigint[])"
+     "       u(address, id, posted, entries)"
+     " WHERE b.ctid = u.address AND b.ledger_id = $1::integer AND b.account_id = u.id"
+     " RETURNING 1)"
+     " SELECT ledger.confirm_rows(count(*), cardinality($3::uuid[])) FROM moved"},
     {"commit", "COMMIT"},
     {"rollback", "ROLLBACK"},
 };
@@ -66,6 +71,12 @@ const size_t BATCH_STATEMENT_COUNT = sizeof(BATCH_STATEMENTS) / sizeof(BATCH_STA
 #define SNAPSHOTS_RESULT 1
 
 #define PARAMETERS_MAX 11
+
+/* What a batch knows of an account beside what the engine asks. */
+struct account_row {
+    uint8_t address[WIRE_TID_SIZE]; /* of its snapshot: locked, so nobody else moves it */
+    bool settlement;
+};
 
 /* Parameters of one call: the ledger, then arrays. */
 struct parameters {
@@ -81,7 +92,7 @@ struct batch {
     struct parameters lock_parameters, keys_parameters;
     /* Decision. */
     struct posting_account *accounts;
-    bool *settlement; /* of accounts[i] */
+    struct account_row *rows; /* of accounts[i] */
     size_t account_count, account_capacity;
     struct posting_prior *priors; /* by command */
     struct posting_command *commands;
@@ -94,7 +105,7 @@ struct batch {
     /* Phase two. */
     struct wire_array ids, kinds, by, their_keys, digests;
     struct wire_array entry_accounts, seqs, entry_transactions, amounts, balances;
-    struct wire_array snapshot_ids, posted, entry_numbers;
+    struct wire_array snapshot_addresses, snapshot_ids, posted, entry_numbers;
     struct parameters write_parameters, snapshot_parameters;
 };
 
@@ -126,13 +137,14 @@ void batch_free(struct batch *batch) {
                                    &batch->entry_transactions,
                                    &batch->amounts,
                                    &batch->balances,
+                                   &batch->snapshot_addresses,
                                    &batch->snapshot_ids,
                                    &batch->posted,
                                    &batch->entry_numbers};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         wire_array_free(arrays[i]);
     free(batch->accounts);
-    free(batch->settlement);
+    free(batch->rows);
     free(batch->priors);
     free(batch->commands);
     free(batch->member);
@@ -253,7 +265,11 @@ static bool load_account(struct batch *batch, const PGresult *snapshots, const P
     account->has_floor = !PQgetisnull(rows, row, 6);
     if (account->has_floor && !get_numeric(rows, row, 6, &account->floor))
         return false;
-    batch->settlement[row] = PQgetlength(rows, row, 7) == 1 && *PQgetvalue(rows, row, 7) == 1;
+    struct account_row *known = &batch->rows[row];
+    known->settlement = PQgetlength(rows, row, 7) == 1 && *PQgetvalue(rows, row, 7) == 1;
+    if (PQgetlength(snapshots, row, 4) != WIRE_TID_SIZE)
+        return false;
+    memcpy(known->address, PQgetvalue(snapshots, row, 4), WIRE_TID_SIZE);
     return get_numeric(snapshots, row, 1, &account->posted) &&
            get_numeric(snapshots, row, 2, &account->held) && account->held >= 0 &&
            get_int64(snapshots, row, 3, &account->entries) && account->entries >= 0;
@@ -263,14 +279,13 @@ static bool load_accounts(struct batch *batch, const struct db_result *result) {
     const PGresult *snapshots = result->statements[LOCK_RESULT];
     const PGresult *rows = result->statements[ACCOUNTS_RESULT];
     int count = PQntuples(rows);
-    if (PQntuples(snapshots) != count || PQnfields(rows) != 8 || PQnfields(snapshots) != 4)
+    if (PQntuples(snapshots) != count || PQnfields(rows) != 8 || PQnfields(snapshots) != 5)
         return false; /* each account has its snapshot, from the moment it exists */
     if ((size_t)count > batch->account_capacity) {
         batch->account_capacity = (size_t)count * 2;
         batch->accounts =
             memory_resize(batch->accounts, batch->account_capacity * sizeof(*batch->accounts));
-        batch->settlement =
-            memory_resize(batch->settlement, batch->account_capacity * sizeof(*batch->settlement));
+        batch->rows = memory_resize(batch->rows, batch->account_capacity * sizeof(*batch->rows));
     }
     batch->account_count = (size_t)count;
     for (int row = 0; row < count; row++) {
@@ -325,7 +340,7 @@ static uint32_t find_settlement(const struct batch *batch, uint32_t own) {
     if (own == POSTING_NO_ACCOUNT)
         return POSTING_NO_ACCOUNT;
     for (size_t i = 0; i < batch->account_count; i++) {
-        if (batch->settlement[i] &&
+        if (batch->rows[i].settlement &&
             strcmp(batch->accounts[i].asset, batch->accounts[own].asset) == 0)
             return (uint32_t)i;
     }
@@ -437,6 +452,7 @@ static void build_entries(struct batch *batch) {
 }
 
 static void build_snapshots(struct batch *batch) {
+    wire_array_begin(&batch->snapshot_addresses, WIRE_TID);
     wire_array_begin(&batch->snapshot_ids, WIRE_UUID);
     wire_array_begin(&batch->posted, WIRE_NUMERIC);
     wire_array_begin(&batch->entry_numbers, WIRE_INT8);
@@ -444,6 +460,7 @@ static void build_snapshots(struct batch *batch) {
         const struct posting_account *account = &batch->accounts[i];
         if (!account->touched)
             continue;
+        wire_array_bytes(&batch->snapshot_addresses, batch->rows[i].address, WIRE_TID_SIZE);
         wire_array_uuid(&batch->snapshot_ids, &account->id);
         wire_array_numeric(&batch->posted, account->posted);
         wire_array_int64(&batch->entry_numbers, account->entries);
@@ -462,24 +479,13 @@ size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_
         &batch->ids,     &batch->kinds,          &batch->by,   &batch->their_keys,
         &batch->digests, &batch->entry_accounts, &batch->seqs, &batch->entry_transactions,
         &batch->amounts, &batch->balances};
-    struct wire_array *const snapshots[] = {&batch->snapshot_ids, &batch->posted,
-                                            &batch->entry_numbers};
+    struct wire_array *const snapshots[] = {&batch->snapshot_addresses, &batch->snapshot_ids,
+                                            &batch->posted, &batch->entry_numbers};
     calls[WRITE_RESULT] = make_call(batch, "write", &batch->write_parameters, rows, 10);
     calls[SNAPSHOTS_RESULT] =
-        make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 3);
+        make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 4);
     calls[2] = (struct db_call){.statement = "commit"};
     return BATCH_WRITE_CALLS;
-}
-
-static bool row_count_is(PGresult *result, size_t expected) {
-    return strtoull(PQcmdTuples(result), NULL, 10) == expected;
-}
-
-bool batch_written(const struct batch *batch, const struct db_result *result) {
-    if (batch->summary.accepted == 0)
-        return true;
-    return row_count_is(result->statements[WRITE_RESULT], batch->entry_count) &&
-           row_count_is(result->statements[SNAPSHOTS_RESULT], (size_t)batch->snapshot_ids.count);
 }
 
 void batch_outcomes(const struct batch *batch, struct journal_command *const *commands) {

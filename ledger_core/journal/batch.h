@@ -58,10 +58,6 @@ struct batch_summary batch_summary(const struct batch *batch);
  */
 size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]);
 
-/* Phase two's row counts are what was sent; a trigger or rule may not have swallowed any. */
-__attribute__((warn_unused_result)) bool batch_written(const struct batch *batch,
-                                                       const struct db_result *result);
-
 /* Copies the outcomes into the commands (not NULL) that were decided. */
 void batch_outcomes(const struct batch *batch, struct journal_command *const *commands);
 

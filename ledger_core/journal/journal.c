@@ -67,7 +67,7 @@ struct journal *journal_create(struct loop *loop, const struct db_settings *db,
 }
 
 bool journal_ready(const struct journal *journal) {
-    return !journal->broken && db_connection_state(journal->connection) == DB_READY;
+    return db_connection_state(journal->connection) == DB_READY;
 }
 
 bool journal_idle(const struct journal *journal) {
@@ -93,7 +93,7 @@ void journal_close(struct journal *journal) {
 }
 
 static bool accepting(const struct journal *journal) {
-    if (journal->broken || journal->closing)
+    if (journal->closing)
         return false;
     return journal->down_since_us == 0 || loop_clock_us() - journal->down_since_us < DOWN_GRACE_US;
 }

@@ -271,11 +271,6 @@ static void on_written(void *owner, const struct db_result *result) {
         lose_range(journal, true, result);
         return;
     }
-    if (!batch_written(journal->batch, result)) {
-        journal->broken = true;
-        log_message(LOG_ERROR, "integrity", "reason",
-                    "the database confirmed another number of rows than was sent");
-    }
     batch_outcomes(journal->batch, journal->members + current(journal)->begin);
     finish_range(journal);
 }

@@ -33,7 +33,6 @@ struct journal {
     struct db_connection *connection;
     struct uuid_generator ids;
     int64_t down_since_us; /* 0: the connection is there */
-    bool broken;           /* the database did not keep what it confirmed: post nothing more */
     bool closing;
 
     struct journal_command *head, **tail;

@@ -12,6 +12,9 @@
 #include "ledger_core/engine/money.h"
 #include "ledger_core/engine/posting.h"
 
+/* Bytes of a row's address in its table (ctid). */
+#define WIRE_TID_SIZE 6
+
 /* Bytes of the longest numeric that we send: 8 of header and 10 digits to base 10,000. */
 #define WIRE_NUMERIC_MAX 28
 
@@ -39,6 +42,7 @@ enum wire_element {
     WIRE_BYTEA = 17,
     WIRE_INT8 = 20,
     WIRE_TEXT = 25,
+    WIRE_TID = 27,
     WIRE_NUMERIC = 1700,
     WIRE_UUID = 2950,
 }; /* the elements' OIDs */
