@@ -21,7 +21,7 @@ add_custom_command(
         ${PROJECT_SOURCE_DIR}/.npmrc
         ${npm_dir}
     COMMAND ${CMAKE_COMMAND} -E chdir ${npm_dir}
-        ${NPM} ci --silent --ignore-scripts --no-audit --no-fund
+        ${NPM} ci --loglevel=error --ignore-scripts --no-audit --no-fund
     COMMAND ${CMAKE_COMMAND} -E copy ${docs_sources} ${share}/docs
     COMMAND ${CMAKE_COMMAND} -E touch ${docs_outputs}
     DEPENDS
