@@ -1,0 +1,211 @@
+/*
+ * auth: settings, the checks before the service listens, and what a thread has.
+ *
+ * Event-loop threads share nothing but the pool of hashing threads, which is the process'.  When a
+ * thread ends, the jobs of its loop come back first, then its statements, and only then is its
+ * state freed.
+ */
+#include "auth_api/auth.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth_api/password.h"
+#include "auth_api/store.h"
+#include "service_kit/db_check.h"
+#include "service_kit/log.h"
+#include "service_kit/memory.h"
+
+#define GAUGES_INTERVAL_US     1000000
+#define HASH_THREADS_MAX       2
+#define BCRYPT_COST_WARN_BELOW 10
+#define CONNECTIONS            2 /* per thread */
+#define QUERIES_PER_CONNECTION 16
+#define QUERY_QUEUE_MAX        256
+#define EXPIRE_MINUTES_MAX     525600 /* a year */
+#define RETRY_AFTER_S          1
+#define MINIMUM_TEXT_(number)  #number
+#define MINIMUM_TEXT(number)   MINIMUM_TEXT_(number)
+
+static_assert(offsetof(struct auth, service) == 0, "the service kit casts to service_config");
+
+const struct config_setting AUTH_SETTINGS[] = {
+    SERVICE_SETTINGS("auth_db", "8001"),
+    {.name = "ACCESS_TOKEN_EXPIRE_MINUTES",
+     .type = CONFIG_INTEGER,
+     .default_value = "60",
+     .minimum = 1,
+     .maximum = EXPIRE_MINUTES_MAX,
+     .help = "how long an access token is valid",
+     .offset = offsetof(struct auth, access_token_expire_minutes)},
+    {.name = "BCRYPT_COST",
+     .type = CONFIG_INTEGER,
+     .default_value = "12",
+     .minimum = PASSWORD_COST_MIN,
+     .maximum = PASSWORD_COST_MAX,
+     .help = "work of a password hash, 2^cost; below " MINIMUM_TEXT(
+         BCRYPT_COST_WARN_BELOW) " for tests only",
+     .offset = offsetof(struct auth, bcrypt_cost)},
+    {.name = "HASH_QUEUE_MAX",
+     .type = CONFIG_INTEGER,
+     .default_value = "64",
+     .minimum = 1,
+     .maximum = 10000,
+     .help = "password hashes that may wait for a thread; beyond it the answer is 503",
+     .offset = offsetof(struct auth, hash_queue_max)},
+    {.name = "STARTUP_TIMEOUT_MS",
+     .type = CONFIG_INTEGER,
+     .default_value = "30000",
+     .minimum = 0,
+     .maximum = 600000,
+     .help = "how long to wait for the database at the start",
+     .offset = offsetof(struct auth, startup_timeout_ms)},
+};
+const size_t AUTH_SETTING_COUNT = sizeof AUTH_SETTINGS / sizeof AUTH_SETTINGS[0];
+
+static void register_metrics(struct auth_metrics *ids, struct metrics *metrics) {
+    ids->hashing = metrics_register(metrics, METRICS_GAUGE, "auth_hash_queue",
+                                    "Password hashes that wait or are being made.", "");
+    ids->hash_duration =
+        metrics_register(metrics, METRICS_HISTOGRAM, "auth_hash_duration_seconds",
+                         "From a password hash asked for to its result, waiting included.", "");
+    ids->hash_refused = metrics_register(metrics, METRICS_COUNTER, "auth_hash_refused_total",
+                                         "Requests refused because the queue was full.", "");
+    ids->hash_expired =
+        metrics_register(metrics, METRICS_COUNTER, "auth_hash_expired_total",
+                         "Requests whose deadline passed while they waited for a hash.", "");
+    ids->queries_waiting = metrics_register(metrics, METRICS_GAUGE, "auth_db_queue",
+                                            "Statements that wait for a connection.", "");
+    ids->connections_ready = metrics_register(metrics, METRICS_GAUGE, "auth_db_connections_ready",
+                                              "Database connections that are ready.", "");
+}
+
+/* ---- the process ---- */
+
+static void db_settings_of(const struct auth *auth, struct db_settings *settings) {
+    service_db_settings(&auth->service, "auth_api", "auth", settings);
+}
+
+static size_t hash_threads(void) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores < HASH_THREADS_MAX ? (size_t)cores : HASH_THREADS_MAX;
+}
+
+bool auth_start(struct service *service, char *error, size_t error_size) {
+    struct auth *auth = service->config;
+    if (strcmp(auth->service.jwt_algorithm, "HS256") != 0) {
+        snprintf(error, error_size, "JWT_ALGORITHM: must be HS256");
+        return false;
+    }
+    if (auth->bcrypt_cost < BCRYPT_COST_WARN_BELOW) {
+        log_message(LOG_WARN, "bcrypt_cost_low", "advice",
+                    "BCRYPT_COST below " MINIMUM_TEXT(
+                        BCRYPT_COST_WARN_BELOW) " is for tests: such hashes are guessed quickly");
+    }
+    const struct db_check_rules rules = {.schema = "auth",
+                                         .version_min = service->schema_version_min,
+                                         .version_max = service->schema_version_max};
+    struct db_settings settings;
+    db_settings_of(auth, &settings);
+    if (!db_check(&settings, &rules, auth->startup_timeout_ms, NULL, error, error_size)) {
+        return false;
+    }
+    const struct workers_settings hashing = {.threads = hash_threads(),
+                                             .queue_max = (size_t)auth->hash_queue_max,
+                                             .scratch_size = password_scratch_size()};
+    auth->workers = workers_create(&hashing);
+    if (auth->workers == NULL) {
+        snprintf(error, error_size, "cannot start threads");
+        return false;
+    }
+    auth->tokens = (struct token_policy){.secret = auth->service.jwt_secret,
+                                         .secret_length = strlen(auth->service.jwt_secret),
+                                         .issuer = auth->service.jwt_issuer,
+                                         .audience = auth->service.jwt_audience};
+    register_metrics(&auth->metrics, service->metrics);
+    return true;
+}
+
+void auth_stop(struct service *service) {
+    struct auth *auth = service->config;
+    workers_stop(auth->workers);
+    auth->workers = NULL;
+}
+
+/* ---- a thread ---- */
+
+static void on_gauges(struct loop_timer *timer) {
+    struct auth_thread *thread =
+        (struct auth_thread *)(void *)((char *)timer - offsetof(struct auth_thread, gauges));
+    const struct auth_metrics *ids = &thread->auth->metrics;
+    metrics_set(thread->metrics, thread->number, ids->hashing, (int64_t)thread->hashing);
+    metrics_set(thread->metrics, thread->number, ids->queries_waiting,
+                (int64_t)db_pool_queued(thread->pool));
+    metrics_set(thread->metrics, thread->number, ids->connections_ready,
+                (int64_t)db_pool_ready_connections(thread->pool));
+    loop_timer_start(thread->loop, timer, GAUGES_INTERVAL_US);
+}
+
+void *auth_thread_start(struct service_thread *service_thread) {
+    struct auth_thread *thread = memory_allocate(1, sizeof *thread);
+    const struct auth *auth = service_of(service_thread)->config;
+    thread->auth = auth;
+    thread->loop = service_thread_loop(service_thread);
+    thread->number = service_thread_number(service_thread);
+    thread->metrics = service_metrics(service_thread);
+
+    struct db_settings db;
+    db_settings_of(auth, &db);
+    const struct db_pool_settings pool = {.connections = CONNECTIONS,
+                                          .in_flight_per_connection = QUERIES_PER_CONNECTION,
+                                          .queue_max = QUERY_QUEUE_MAX};
+    thread->pool =
+        db_pool_create(thread->loop, &db, &pool, STORE_STATEMENTS, STORE_STATEMENT_COUNT);
+    thread->gauges.on_fire = on_gauges;
+    loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
+    return thread;
+}
+
+bool auth_thread_ready(void *state, const char **reason) {
+    const struct auth_thread *thread = state;
+    if (!db_pool_ready(thread->pool)) {
+        *reason = "database";
+        return false;
+    }
+    return true;
+}
+
+bool auth_thread_idle(void *state) {
+    const struct auth_thread *thread = state;
+    return thread->hashing == 0 && thread->queries == 0;
+}
+
+void auth_thread_stop(void *state) {
+    struct auth_thread *thread = state;
+    thread->stopping = true;
+    loop_timer_stop(thread->loop, &thread->gauges);
+    workers_cancel(thread->auth->workers, thread->loop);
+    while (thread->hashing > 0) {
+        loop_run_once(thread->loop);
+    }
+    db_pool_close(thread->pool);
+    while (thread->queries > 0) {
+        loop_run_once(thread->loop);
+    }
+    free(thread);
+}
+
+/* ---- answers ---- */
+
+void auth_reply_later(struct http_request *request, const struct problem_kind *kind) {
+    http_reply_problem(request, &(struct problem){.kind = kind, .retry_after_s = RETRY_AFTER_S});
+}
+
+void auth_reply_busy(struct http_request *request) {
+    const struct auth_thread *thread = http_thread_state(request);
+    bool there = !thread->stopping && db_pool_ready(thread->pool);
+    auth_reply_later(request, there ? &PROBLEM_OVERLOADED : &PROBLEM_UNAVAILABLE);
+}

@@ -1,0 +1,68 @@
+/*
+ * auth: what auth_api has beside the service kit: its settings, the process' pool of hashing
+ * threads, and the state of a thread (database connections, metrics).
+ */
+#ifndef PACIOLI_AUTH_API_AUTH_H
+#define PACIOLI_AUTH_API_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service_kit/db.h"
+#include "service_kit/loop.h"
+#include "service_kit/metrics.h"
+#include "service_kit/service.h"
+#include "service_kit/token.h"
+#include "service_kit/uuid.h"
+#include "service_kit/workers.h"
+
+struct auth_metrics {
+    metrics_id hashing, hash_duration, hash_refused, hash_expired;
+    metrics_id queries_waiting, connections_ready;
+};
+
+/* The process: read-only once the threads run. */
+struct auth {
+    struct service_config service; /* first: the service kit fills it */
+    int64_t access_token_expire_minutes, bcrypt_cost, hash_queue_max, startup_timeout_ms;
+    struct token_policy tokens;
+    struct workers *workers;
+    struct auth_metrics metrics;
+};
+extern const struct config_setting AUTH_SETTINGS[];
+extern const size_t AUTH_SETTING_COUNT;
+
+struct auth_thread {
+    const struct auth *auth;
+    struct loop *loop;
+    size_t number;
+    struct metrics *metrics;
+    struct db_pool *pool;
+    struct uuid_generator uuids;
+    struct loop_timer gauges;
+    size_t hashing; /* jobs with the workers */
+    size_t queries; /* statements whose result has not come */
+    bool stopping;
+};
+
+/* The hooks of struct service. */
+bool auth_start(struct service *service, char *error, size_t error_size);
+void auth_stop(struct service *service);
+void *auth_thread_start(struct service_thread *service_thread);
+bool auth_thread_ready(void *state, const char **reason);
+bool auth_thread_idle(void *state);
+void auth_thread_stop(void *state);
+
+/* Answers of 503 that ask the client to try again. */
+void auth_reply_later(struct http_request *request, const struct problem_kind *kind);
+/* The database takes no more statements, or is not there. */
+void auth_reply_busy(struct http_request *request);
+
+/* The routes of the service, and their handlers. */
+extern const struct http_route AUTH_ROUTES[];
+extern const size_t AUTH_ROUTE_COUNT;
+void users_create(struct http_request *request);
+void login_create(struct http_request *request);
+
+#endif

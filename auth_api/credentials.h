@@ -1,0 +1,26 @@
+/*
+ * credentials: the two members of a registration and of a login, read and checked.
+ */
+#ifndef PACIOLI_AUTH_API_CREDENTIALS_H
+#define PACIOLI_AUTH_API_CREDENTIALS_H
+
+#include <stdbool.h>
+
+#include "auth_api/hashing.h"
+#include "auth_api/store.h"
+
+struct http_request;
+
+struct credentials {
+    char username[STORE_USERNAME_MAX + 1];
+};
+
+/*
+ * Reads `username`, and `password` into the hashing (its only copy of ours).  False: the request
+ * was answered with 422, naming every wrong field.  Other members are ignored, as the demo did.
+ */
+__attribute__((warn_unused_result)) bool credentials_read(struct http_request *request,
+                                                          struct credentials *credentials,
+                                                          struct hashing *hashing);
+
+#endif

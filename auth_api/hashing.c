@@ -1,0 +1,65 @@
+/*
+ * Design.  A job lies in its request's memory, and the request is held while a worker has it.  The
+ * worker touches nothing but the job and its own scratch memory.
+ */
+#include "auth_api/hashing.h"
+
+#include <string.h>
+
+#include "auth_api/auth.h"
+#include "service_kit/http.h"
+#include "service_kit/log.h"
+
+void hashing_wipe(struct hashing *hashing) {
+    explicit_bzero(hashing->password, sizeof hashing->password);
+    hashing->password_length = 0;
+}
+
+static void process(struct workers_job *job, void *scratch) {
+    struct hashing *hashing = (struct hashing *)job;
+    if (hashing->make) {
+        hashing->good = password_hash(hashing->password, hashing->password_length, hashing->cost,
+                                      scratch, hashing->made);
+    } else {
+        const size_t length = hashing->stored == NULL ? 0 : strlen(hashing->stored);
+        hashing->good = password_verify(hashing->password, hashing->password_length,
+                                        hashing->stored, length, hashing->cost, scratch);
+    }
+    hashing_wipe(hashing);
+}
+
+static void on_done(struct workers_job *job) {
+    struct hashing *hashing = (struct hashing *)job;
+    struct auth_thread *thread = hashing->thread;
+    const struct auth_metrics *ids = &thread->auth->metrics;
+    hashing_wipe(hashing);
+    thread->hashing--;
+    metrics_set(thread->metrics, thread->number, ids->hashing, (int64_t)thread->hashing);
+    if (job->processed) {
+        metrics_observe_us(thread->metrics, thread->number, ids->hash_duration,
+                           loop_clock_us() - hashing->begun_us);
+    } else {
+        metrics_add(thread->metrics, thread->number, ids->hash_expired, 1);
+    }
+    hashing->on_end(hashing);
+}
+
+bool hashing_start(struct hashing *hashing) {
+    struct auth_thread *thread = http_thread_state(hashing->request);
+    const struct auth_metrics *ids = &thread->auth->metrics;
+    hashing->thread = thread;
+    hashing->cost = (unsigned)thread->auth->bcrypt_cost;
+    hashing->begun_us = loop_clock_us();
+    hashing->job.process = process;
+    hashing->job.on_done = on_done;
+    hashing->job.deadline_us = http_deadline_us(hashing->request);
+    if (!thread->stopping && workers_submit(thread->auth->workers, thread->loop, &hashing->job)) {
+        thread->hashing++;
+        metrics_set(thread->metrics, thread->number, ids->hashing, (int64_t)thread->hashing);
+        return true;
+    }
+    hashing_wipe(hashing);
+    metrics_add(thread->metrics, thread->number, ids->hash_refused, 1);
+    auth_reply_later(hashing->request, &PROBLEM_OVERLOADED);
+    return false;
+}

@@ -1,0 +1,124 @@
+/*
+ * Design.  Two statements, each a transaction of its own.  That a name is taken is decided by the
+ * unique constraint and not by a look before: two registrations at the same time both look, and
+ * one of them is wrong.
+ */
+#include "auth_api/store.h"
+
+#include <string.h>
+
+#include "auth_api/auth.h"
+#include "service_kit/log.h"
+
+#define FIND   "user_find"
+#define INSERT "user_insert"
+
+const struct db_statement STORE_STATEMENTS[] = {
+    {FIND, "SELECT id, password_hash FROM auth.users WHERE username = $1::text"},
+    {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
+             " VALUES ($1::uuid, $2::text, $3::text)"},
+};
+const size_t STORE_STATEMENT_COUNT = sizeof STORE_STATEMENTS / sizeof *STORE_STATEMENTS;
+
+static void log_failure(const char *statement, const struct db_result *result) {
+    struct log_line line;
+    log_begin(&line, LOG_ERROR, "statement_failed");
+    log_string(&line, "statement", statement);
+    log_string(&line, "sqlstate", result->sqlstate);
+    log_string(&line, "message", result->message);
+    log_end(&line);
+}
+
+/* 53 resources, 55P03 and 57 (shutdown, timeouts), 40 (rolled back): the same may work later. */
+static bool is_passing(const char *sqlstate) {
+    return strncmp(sqlstate, "53", 2) == 0 || strncmp(sqlstate, "57", 2) == 0 ||
+           strncmp(sqlstate, "40", 2) == 0 || strcmp(sqlstate, "55P03") == 0;
+}
+
+static enum store_end end_of_error(const char *statement, const struct db_result *result) {
+    if (is_passing(result->sqlstate)) {
+        return STORE_UNAVAILABLE;
+    }
+    log_failure(statement, result);
+    return STORE_FAILED;
+}
+
+/* The columns are those of FIND, in binary. */
+static enum store_end read_user(struct store_call *call, const PGresult *rows) {
+    if (PQntuples(rows) == 0) {
+        return STORE_NO_USER;
+    }
+    if (PQnfields(rows) != 2 || PQgetlength(rows, 0, 0) != UUID_SIZE) {
+        return STORE_FAILED;
+    }
+    memcpy(call->id, PQgetvalue(rows, 0, 0), UUID_SIZE);
+    size_t length = (size_t)PQgetlength(rows, 0, 1);
+    if (length < sizeof call->password_hash) {
+        memcpy(call->password_hash, PQgetvalue(rows, 0, 1), length);
+        call->password_hash[length] = '\0';
+    }
+    return STORE_DONE;
+}
+
+static void on_found(void *owner, const struct db_result *result) {
+    struct store_call *call = owner;
+    call->thread->queries--;
+    enum store_end end = STORE_UNAVAILABLE;
+    if (result->end == DB_END_OK) {
+        end = read_user(call, result->statements[0]);
+    } else if (result->end == DB_END_ERROR) {
+        end = end_of_error(FIND, result);
+    }
+    call->on_end(call, end);
+}
+
+static void on_inserted(void *owner, const struct db_result *result) {
+    struct store_call *call = owner;
+    call->thread->queries--;
+    enum store_end end = STORE_UNKNOWN;
+    switch (result->end) {
+    case DB_END_OK:
+        /* A warning here says that a standby has not confirmed: the row may be lost with us. */
+        end = result->warning ? STORE_UNKNOWN : STORE_DONE;
+        break;
+    case DB_END_ERROR:
+        end = strcmp(result->sqlstate, "23505") == 0 &&
+                      strcmp(result->constraint, "users_username_key") == 0
+                  ? STORE_NAME_TAKEN
+                  : end_of_error(INSERT, result);
+        break;
+    case DB_END_UNSENT:
+        end = STORE_UNAVAILABLE;
+        break;
+    case DB_END_LOST:
+        break;
+    }
+    call->on_end(call, end);
+}
+
+static bool send(struct auth_thread *thread, struct store_call *call, const struct db_call *query,
+                 db_on_result *on_result) {
+    call->thread = thread;
+    if (thread->stopping || !db_pool_query(thread->pool, query, on_result, call)) {
+        return false;
+    }
+    thread->queries++;
+    return true;
+}
+
+bool store_find(struct auth_thread *thread, struct store_call *call, const char *username) {
+    const char *const values[] = {username};
+    const struct db_call query = {
+        .statement = FIND, .params = {.count = 1, .values = values}, .binary_result = true};
+    return send(thread, call, &query, on_found);
+}
+
+bool store_insert(struct auth_thread *thread, struct store_call *call, const char *username) {
+    const char *const values[] = {(const char *)call->id, username, call->password_hash};
+    const int lengths[] = {UUID_SIZE, 0, 0};
+    const int formats[] = {1, 0, 0};
+    const struct db_call query = {
+        .statement = INSERT,
+        .params = {.count = 3, .values = values, .lengths = lengths, .formats = formats}};
+    return send(thread, call, &query, on_inserted);
+}
