@@ -287,7 +287,8 @@ static size_t base64url(const void *data, size_t length, char *out) {
     for (size_t bit = 0; bit < length * 8; bit += 6) {
         unsigned six = 0;
         for (size_t i = bit; i < bit + 6; i++) {
-            const unsigned one = i < length * 8 ? bytes[i / 8] >> (7 - i % 8) & 1U : 0;
+            const unsigned byte = i < length * 8 ? bytes[i / 8] : 0;
+            const unsigned one = byte >> (7 - i % 8) & 1U;
             six = six << 1 | one;
         }
         out[count++] = alphabet[six];
