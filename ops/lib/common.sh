@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # program is the caller's
+# shellcheck disable=SC2154  # program and var_dir are the caller's
 # What every script of ops/ begins with: places, settings, messages, steps. Sourced, never run.
 # A script sets `program` (its name in messages) before it sources this file.
 
@@ -130,6 +130,12 @@ become_daemon() {
         fi
     done
     exec setsid "$@" </dev/null >>"$log" 2>&1
+}
+
+# Files of two accounts in one VAR_DIR would be in each other's way.
+check_var_owner() {
+    [[ -O $var_dir ]] || die "$var_dir belongs to $(stat -c %U -- "$var_dir"): run this from that" \
+        "account, or choose another VAR_DIR"
 }
 
 # One script at a time works on a VAR_DIR. The lock is file 9, which no daemon inherits.
