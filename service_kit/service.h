@@ -19,6 +19,7 @@
 #include "service_kit/db.h"
 #include "service_kit/http.h"
 #include "service_kit/metrics.h"
+#include "service_kit/token.h"
 
 struct loop;
 struct service_thread;
@@ -31,6 +32,7 @@ struct service_config {
     int64_t port, threads, connections_max, request_timeout_ms, drain_timeout_ms;
     int64_t body_max_bytes;
 };
+
 /*
  * The rows of the settings table for `service_config`, for the beginning of a service's own table.
  * `UVICORN_PORT` is the historic name, `PORT` the neutral one.
@@ -42,11 +44,117 @@ struct service_config {
      .minimum = 1,                                                                                 \
      .help = "role to connect as (the service's, never the owner)",                                \
      .offset = offsetof(struct service_config, postgres_user)},                                    \
-    {                                                                                              \
-        .name = "POSTGRES_PASSWORD", .type = CONFIG_TEXT, .secret = true, .minimum = 8,            \
-        .help = "its password", .offset = offsetof(struct service_config, postgres_password)       \
-    }
-/* (the remaining rows are added in the same way) */
+        {.name = "POSTGRES_PASSWORD",                                                              \
+         .type = CONFIG_TEXT,                                                                      \
+         .secret = true,                                                                           \
+         .minimum = 8,                                                                             \
+         .help = "its password",                                                                   \
+         .offset = offsetof(struct service_config, postgres_password)},                            \
+        {.name = "POSTGRES_HOST",                                                                  \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "localhost",                                                             \
+         .minimum = 1,                                                                             \
+         .help = "host, address, or the folder of a unix socket",                                  \
+         .offset = offsetof(struct service_config, postgres_host)},                                \
+        {.name = "POSTGRES_PORT",                                                                  \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "5432",                                                                  \
+         .minimum = 1,                                                                             \
+         .help = "port of PostgreSQL",                                                             \
+         .offset = offsetof(struct service_config, postgres_port)},                                \
+        {.name = "POSTGRES_DB",                                                                    \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = default_db,                                                              \
+         .minimum = 1,                                                                             \
+         .help = "database",                                                                       \
+         .offset = offsetof(struct service_config, postgres_db)},                                  \
+        {.name = "JWT_SECRET",                                                                     \
+         .type = CONFIG_TEXT,                                                                      \
+         .secret = true,                                                                           \
+         .minimum = TOKEN_SECRET_MIN,                                                              \
+         .help = "key of the access tokens, the same in all services",                             \
+         .offset = offsetof(struct service_config, jwt_secret)},                                   \
+        {.name = "JWT_ALGORITHM",                                                                  \
+         .type = CONFIG_CHOICE,                                                                    \
+         .default_value = "HS256",                                                                 \
+         .choices = "HS256",                                                                       \
+         .help = "the one algorithm of the key",                                                   \
+         .offset = offsetof(struct service_config, jwt_algorithm)},                                \
+        {.name = "JWT_ISSUER",                                                                     \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "the iss that a token must have (empty: not asked)",                              \
+         .offset = offsetof(struct service_config, jwt_issuer)},                                   \
+        {.name = "JWT_AUDIENCE",                                                                   \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "the aud that a token must have (empty: not asked)",                              \
+         .offset = offsetof(struct service_config, jwt_audience)},                                 \
+        {.name = "UVICORN_PORT",                                                                   \
+         .alias = "PORT",                                                                          \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = default_port,                                                            \
+         .minimum = 1,                                                                             \
+         .maximum = 65535,                                                                         \
+         .help = "port to listen on",                                                              \
+         .offset = offsetof(struct service_config, port)},                                         \
+        {.name = "BIND_ADDRESS",                                                                   \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "127.0.0.1",                                                             \
+         .minimum = 1,                                                                             \
+         .help = "numeric address to listen on",                                                   \
+         .offset = offsetof(struct service_config, bind_address)},                                 \
+        {.name = "THREADS",                                                                        \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "0",                                                                     \
+         .minimum = 0,                                                                             \
+         .maximum = 256,                                                                           \
+         .help = "event-loop threads (0: half of the cores)",                                      \
+         .offset = offsetof(struct service_config, threads)},                                      \
+        {.name = "CONNECTIONS_MAX",                                                                \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "4096",                                                                  \
+         .minimum = 1,                                                                             \
+         .maximum = 1000000,                                                                       \
+         .help = "clients at once; more wait to be accepted",                                      \
+         .offset = offsetof(struct service_config, connections_max)},                              \
+        {.name = "REQUEST_TIMEOUT_MS",                                                             \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "5000",                                                                  \
+         .minimum = 1,                                                                             \
+         .maximum = 600000,                                                                        \
+         .help = "deadline of a request",                                                          \
+         .offset = offsetof(struct service_config, request_timeout_ms)},                           \
+        {.name = "DRAIN_TIMEOUT_MS",                                                               \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "8000",                                                                  \
+         .minimum = 0,                                                                             \
+         .maximum = 600000,                                                                        \
+         .help = "how long to finish requests after SIGTERM",                                      \
+         .offset = offsetof(struct service_config, drain_timeout_ms)},                             \
+        {.name = "BODY_MAX_BYTES",                                                                 \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "65536",                                                                 \
+         .minimum = 1024,                                                                          \
+         .maximum = 16777216,                                                                      \
+         .help = "largest body of a request",                                                      \
+         .offset = offsetof(struct service_config, body_max_bytes)},                               \
+        {.name = "LOG_LEVEL",                                                                      \
+         .type = CONFIG_CHOICE,                                                                    \
+         .default_value = "info",                                                                  \
+         .choices = "debug|info|warn|error",                                                       \
+         .help = "least level that is logged",                                                     \
+         .offset = offsetof(struct service_config, log_level)},                                    \
+        {.name = "DOCS_DIR",                                                                       \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "assets of Swagger UI (empty: ../share/docs beside the program's folder)",        \
+         .offset = offsetof(struct service_config, docs_dir)},                                     \
+        {.name = "OPENAPI_DIR",                                                                    \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "OpenAPI documents (empty: ../share/openapi)",                                    \
+         .offset = offsetof(struct service_config, openapi_dir)}
 
 struct service {
     const char *name;    /* "wallet_api" */
