@@ -1,17 +1,16 @@
 /*
  * auth: settings, the checks before the service listens, and what a thread has.
  *
- * Event-loop threads share nothing but the pool of hashing threads, which is the process'.  When a
- * thread ends, the jobs of its loop come back first, then its statements, and only then is its
- * state freed.
+ * Event-loop threads share nothing but the pool of hashing threads, which is the process'.  A
+ * thread ends only when all of its jobs and statements have come back (auth_thread_idle).
  */
 #include "auth_api/auth.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "auth_api/password.h"
 #include "auth_api/store.h"
@@ -90,8 +89,9 @@ static void db_settings_of(const struct auth *auth, struct db_settings *settings
 }
 
 static size_t hash_threads(void) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores < HASH_THREADS_MAX ? (size_t)cores : HASH_THREADS_MAX;
+    cpu_set_t cores;
+    int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    return count < HASH_THREADS_MAX ? 1 : HASH_THREADS_MAX;
 }
 
 bool auth_start(struct service *service, char *error, size_t error_size) {
@@ -185,16 +185,9 @@ bool auth_thread_idle(void *state) {
 
 void auth_thread_stop(void *state) {
     struct auth_thread *thread = state;
-    thread->stopping = true;
+    assert(auth_thread_idle(thread));
     loop_timer_stop(thread->loop, &thread->gauges);
-    workers_cancel(thread->auth->workers, thread->loop);
-    while (thread->hashing > 0) {
-        loop_run_once(thread->loop);
-    }
     db_pool_close(thread->pool);
-    while (thread->queries > 0) {
-        loop_run_once(thread->loop);
-    }
     free(thread);
 }
 
@@ -206,6 +199,6 @@ void auth_reply_later(struct http_request *request, const struct problem_kind *k
 
 void auth_reply_busy(struct http_request *request) {
     const struct auth_thread *thread = http_thread_state(request);
-    bool there = !thread->stopping && db_pool_ready(thread->pool);
-    auth_reply_later(request, there ? &PROBLEM_OVERLOADED : &PROBLEM_UNAVAILABLE);
+    auth_reply_later(request,
+                     db_pool_ready(thread->pool) ? &PROBLEM_OVERLOADED : &PROBLEM_UNAVAILABLE);
 }

@@ -43,7 +43,6 @@ struct auth_thread {
     struct loop_timer gauges;
     size_t hashing; /* jobs with the workers */
     size_t queries; /* statements whose result has not come */
-    bool stopping;
 };
 
 /* The hooks of struct service. */

@@ -53,7 +53,7 @@ bool hashing_start(struct hashing *hashing) {
     hashing->job.process = process;
     hashing->job.on_done = on_done;
     hashing->job.deadline_us = http_deadline_us(hashing->request);
-    if (!thread->stopping && workers_submit(thread->auth->workers, thread->loop, &hashing->job)) {
+    if (workers_submit(thread->auth->workers, thread->loop, &hashing->job)) {
         thread->hashing++;
         metrics_set(thread->metrics, thread->number, ids->hashing, (int64_t)thread->hashing);
         return true;

@@ -99,7 +99,7 @@ static void on_inserted(void *owner, const struct db_result *result) {
 static bool send(struct auth_thread *thread, struct store_call *call, const struct db_call *query,
                  db_on_result *on_result) {
     call->thread = thread;
-    if (thread->stopping || !db_pool_query(thread->pool, query, on_result, call)) {
+    if (!db_pool_query(thread->pool, query, on_result, call)) {
         return false;
     }
     thread->queries++;

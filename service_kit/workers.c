@@ -5,7 +5,7 @@
  * a result back cannot fail.  Threads block every signal: those belong to the loops.
  *
  *   submitted -take-> processing -give_back-> returned
- *   submitted -take (deadline passed), workers_cancel-> returned, not processed
+ *   submitted -take (deadline passed)-> returned, not processed
  */
 #include "service_kit/workers.h"
 
@@ -130,31 +130,6 @@ size_t workers_queued(struct workers *workers) {
     size_t queued = workers->queued;
     pthread_mutex_unlock(&workers->mutex);
     return queued;
-}
-
-void workers_cancel(struct workers *workers, struct loop *loop) {
-    struct workers_job *cancelled = NULL, **cancelled_last = &cancelled;
-    pthread_mutex_lock(&workers->mutex);
-    struct workers_job **at = &workers->first;
-    while (*at != NULL) {
-        struct workers_job *job = *at;
-        if (job->loop != loop) {
-            at = &job->next;
-            continue;
-        }
-        *at = job->next;
-        workers->queued--;
-        job->next = NULL;
-        *cancelled_last = job;
-        cancelled_last = &job->next;
-    }
-    workers->last = at;
-    pthread_mutex_unlock(&workers->mutex);
-    while (cancelled != NULL) {
-        struct workers_job *job = cancelled;
-        cancelled = job->next;
-        give_back(job, false);
-    }
 }
 
 void workers_stop(struct workers *workers) {

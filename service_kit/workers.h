@@ -31,7 +31,7 @@ struct workers_job {
     void (*on_done)(struct workers_job *job);
     int64_t deadline_us; /* on loop_clock_us; 0: none */
 
-    bool processed; /* the result: false when the deadline passed first, or it was cancelled */
+    bool processed; /* the result: false when the deadline passed first */
 
     /* The pool's own. */
     struct loop_message message;
@@ -48,13 +48,6 @@ __attribute__((warn_unused_result)) bool workers_submit(struct workers *workers,
 
 /* Jobs that wait, of all loops.  Any thread. */
 size_t workers_queued(struct workers *workers);
-
-/*
- * Returns this loop's waiting jobs unprocessed, as messages: for a loop that is about to end.  Jobs
- * that are being processed come back when they are done, so the caller runs its loop until it has
- * all of them.
- */
-void workers_cancel(struct workers *workers, struct loop *loop);
 
 /*
  * Drains: refuses new jobs, processes all that wait, joins the threads and frees the pool.  The
