@@ -13,7 +13,9 @@ check_preset() {
 }
 
 run_cmake() (
-    cd "$repo" &&
+    # Another ops/up or ops/test may be at work in the same folder.
+    exec 8>"$build_dir/lock" && flock 8 &&
+        cd "$repo" &&
         { [[ -f $build_dir/build.ninja ]] || cmake --preset "$preset"; } &&
         cmake --build --preset "$preset"
 )
