@@ -211,8 +211,7 @@ static int wait_for_signal(const sigset_t *signals) {
 }
 
 /* From a valid configuration to the end. */
-static int run(struct service_process *process) {
-    struct service *service = process->service;
+static int run(struct service_process *process, struct service *service) {
     char error[ERROR_MAX] = "";
     sigset_t signals;
     sigemptyset(&signals);
@@ -265,5 +264,5 @@ int service_main(struct service *service, int argc, char **argv) {
     (void)log_level_parse(config->log_level, &level);
     log_configure(service->name, level, STDERR_FILENO);
     protect_memory();
-    return run(&process);
+    return run(&process, service);
 }
