@@ -362,12 +362,12 @@ static void refuse_group(struct batch *batch, uint32_t begin, uint32_t refused, 
     }
 }
 
-/* Decides one group, or one command that is in none; returns where the next begins. */
+/* Decides one group, or a run of commands that are in none; returns where the next begins. */
 static uint32_t decide_group(struct batch *batch, uint32_t begin) {
     struct posting_command *commands = batch->commands;
     const uint32_t group = commands[begin].group;
     uint32_t end = begin + 1;
-    while (group != 0 && end < batch->command_count && commands[end].group == group) {
+    while (end < batch->command_count && commands[end].group == group) {
         end++;
     }
     for (uint32_t i = begin; i < end; i++) {

@@ -23,6 +23,7 @@
 #define BATCH_MAX        300
 #define PRINCIPALS       3
 #define KEYS_MAX         5000
+#define KEYS_NESTED      POSTING_KEY_MAX
 
 /* A request as a client could send it again. */
 struct request {
@@ -206,11 +207,16 @@ static struct request make_request(struct episode *episode) {
     return request;
 }
 
-/* The key of a number: of 1 to 128 characters, with long common beginnings. */
+/* The key of a number: those below KEYS_NESTED are each other's beginnings, the others vary. */
 static void write_key(struct posting_command *command, uint32_t key) {
     char number[16];
     const size_t digits = (size_t)snprintf(number, sizeof(number), "%u", key);
-    const size_t before = key < 10 ? 0 : (key * 37) % (POSTING_KEY_MAX - digits + 1);
+    if (key < KEYS_NESTED) {
+        memset(command->key, 'k', key + 1);
+        command->key_length = (uint8_t)(key + 1);
+        return;
+    }
+    const size_t before = (key * 37) % (POSTING_KEY_MAX - digits + 1);
     memset(command->key, 'k', before);
     memcpy(command->key + before, number, digits + 1);
     command->key_length = (uint8_t)(before + digits);
