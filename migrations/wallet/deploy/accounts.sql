@@ -18,6 +18,7 @@ CREATE TABLE ledger.asset (
     PRIMARY KEY (ledger_id, code)
 );
 
+-- The primary key carries the asset: the journal's check reads it for every entry, from the index alone.
 CREATE TABLE ledger.account (
     ledger_id  integer       NOT NULL,
     id         uuid          NOT NULL,
@@ -31,7 +32,7 @@ CREATE TABLE ledger.account (
     floor      numeric(38,0) CHECK (floor <> 'NaN'),
     metadata   jsonb         NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
     created_at timestamptz   NOT NULL DEFAULT now(),
-    PRIMARY KEY (ledger_id, id),
+    PRIMARY KEY (ledger_id, id) INCLUDE (asset),
     UNIQUE (ledger_id, code),
     FOREIGN KEY (ledger_id, asset) REFERENCES ledger.asset
 );

@@ -8,7 +8,7 @@ BEGIN;
 SET LOCAL lock_timeout = '5s';
 
 CREATE TABLE ledger.transaction (
-    ledger_id       integer     NOT NULL REFERENCES ledger.ledger,
+    ledger_id       integer     NOT NULL,
     id              uuid        NOT NULL,
     kind            text        COLLATE "C" NOT NULL
         CHECK (kind IN ('deposit', 'withdraw', 'transfer', 'reversal', 'adjustment')),
@@ -41,8 +41,10 @@ CREATE TABLE ledger.entry (
 
 CREATE INDEX entry_transaction ON ledger.entry (ledger_id, transaction_id);
 
--- The plans of both functions are made once per session, from the first batch it happens to insert; only
--- index look-ups are right for every later one, whatever the statistics said then.
+-- Both functions look rows up by key, never otherwise. Their plans are kept for a whole session and made for
+-- the first batch it happens to insert, under the statistics of that moment; so the other kinds of plan are
+-- switched off. A group of one entry cannot sum to zero, because no amount is zero: the test for zero is the
+-- test for two entries, too.
 CREATE FUNCTION ledger.check_entries() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -53,22 +55,54 @@ SET enable_mergejoin = off
 SET jit = off
 AS $$
 DECLARE
-    bad record;
+    bad         record;
+    bad_account uuid;
+    siblings    bigint;
+    place       text;
 BEGIN
-    SELECT * INTO bad
-      FROM (SELECT e.ledger_id, e.transaction_id, a.asset,
-                   sum(e.amount) AS total, count(*) AS entries, (array_agg(e.account_id))[1] AS account_id
+    SELECT s.ledger_id, s.transaction_id, s.asset, s.total, t.recorded_xid INTO bad
+      FROM (SELECT e.ledger_id, e.transaction_id, a.asset, sum(e.amount) AS total
               FROM new_entry e
               LEFT JOIN ledger.account a ON a.ledger_id = e.ledger_id AND a.id = e.account_id
              GROUP BY e.ledger_id, e.transaction_id, a.asset) s
       LEFT JOIN ledger.transaction t ON t.ledger_id = s.ledger_id AND t.id = s.transaction_id
-     WHERE s.asset IS NULL OR s.total <> 0 OR t.recorded_xid IS DISTINCT FROM pg_current_xact_id()
+     WHERE s.total <> 0
+        OR s.asset IS NULL
+        OR t.recorded_xid IS DISTINCT FROM pg_current_xact_id()
      LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'bad entries in ledger %, transaction %', bad.ledger_id, bad.transaction_id
-            USING ERRCODE = 'PC001';
+    IF NOT FOUND THEN
+        RETURN NULL;
     END IF;
-    RETURN NULL;
+
+    place := format('ledger %s, transaction %s', bad.ledger_id, bad.transaction_id);
+    IF bad.recorded_xid IS NULL THEN
+        RAISE EXCEPTION '%: entries for a transaction that does not exist', place
+            USING ERRCODE = 'PC003', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    IF bad.recorded_xid <> pg_current_xact_id() THEN
+        RAISE EXCEPTION '%: it was recorded by database transaction %, nothing can be added to it',
+            place, bad.recorded_xid
+            USING ERRCODE = 'PC004', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    IF bad.asset IS NULL THEN
+        SELECT e.account_id INTO bad_account
+          FROM new_entry e
+         WHERE e.ledger_id = bad.ledger_id AND e.transaction_id = bad.transaction_id
+           AND NOT EXISTS (SELECT FROM ledger.account a
+                            WHERE a.ledger_id = e.ledger_id AND a.id = e.account_id)
+         LIMIT 1;
+        RAISE EXCEPTION '%: account % does not exist in this ledger', place, bad_account
+            USING ERRCODE = 'PC006', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    SELECT count(*) INTO siblings
+      FROM new_entry e
+     WHERE e.ledger_id = bad.ledger_id AND e.transaction_id = bad.transaction_id;
+    IF siblings < 2 THEN
+        RAISE EXCEPTION '%: a transaction has at least two entries, this one has %', place, siblings
+            USING ERRCODE = 'PC002', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+    END IF;
+    RAISE EXCEPTION '%: its entries in % sum to %, not to zero', place, bad.asset, bad.total
+        USING ERRCODE = 'PC001', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
 END
 $$;
 
@@ -90,8 +124,9 @@ BEGIN
                         WHERE e.ledger_id = t.ledger_id AND e.transaction_id = t.id)
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'transaction % of ledger % has no entries', bad.id, bad.ledger_id
-            USING ERRCODE = 'PC005';
+        RAISE EXCEPTION 'ledger %, transaction %: it has no entries; insert both in one statement',
+            bad.ledger_id, bad.id
+            USING ERRCODE = 'PC005', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
     END IF;
     RETURN NULL;
 END

@@ -51,7 +51,7 @@ BEGIN
 END
 $$;
 
-SELECT ledger.create_ledger('main');
+DO $$ BEGIN PERFORM ledger.create_ledger('main'); END $$;
 
 INSERT INTO ledger.schema_version (version) VALUES (1);
 

@@ -1,2 +1,36 @@
 -- Verify pacioli_wallet:schema on pg
-SELECT 1;
+
+BEGIN;
+SET LOCAL pacioli.service_role = :'service_role';
+
+SELECT version, deployed_at FROM ledger.schema_version WHERE false;
+
+DO $$
+DECLARE
+    service text := current_setting('pacioli.service_role');
+BEGIN
+    IF NOT has_database_privilege(service, current_database(), 'CONNECT')
+       OR has_database_privilege(service, current_database(), 'CREATE, TEMPORARY') THEN
+        RAISE EXCEPTION '% must be able to connect to this database, and no more', service;
+    END IF;
+    IF has_database_privilege('public', current_database(), 'CONNECT, CREATE, TEMPORARY') THEN
+        RAISE EXCEPTION 'PUBLIC has rights in this database';
+    END IF;
+    IF NOT has_schema_privilege(service, 'ledger', 'USAGE')
+       OR has_schema_privilege(service, 'ledger', 'CREATE')
+       OR has_schema_privilege('public', 'ledger', 'USAGE, CREATE') THEN
+        RAISE EXCEPTION 'wrong rights on the schema ledger';
+    END IF;
+    IF NOT has_table_privilege(service, 'ledger.schema_version', 'SELECT')
+       OR has_table_privilege(service, 'ledger.schema_version', 'INSERT, UPDATE, DELETE, TRUNCATE') THEN
+        RAISE EXCEPTION '% must read ledger.schema_version, and no more', service;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_trigger
+                    WHERE tgrelid = 'ledger.schema_version'::regclass
+                      AND tgname = 'schema_version_append_only' AND tgenabled <> 'D') THEN
+        RAISE EXCEPTION 'trigger schema_version_append_only is missing or disabled';
+    END IF;
+END
+$$;
+
+ROLLBACK;
