@@ -375,7 +375,7 @@ static void on_result(void *owner, const struct db_result *answer) {
             result.end = READER_UNKNOWN;
             break;
         }
-        if (answer->count != 1 || answer->statements[0] == NULL) {
+        if (answer->statements[0] == NULL) {
             finish(call, &result, false);
             return;
         }
