@@ -51,7 +51,7 @@ static void reply_token(const struct login *login) {
 static void on_verified(struct hashing *hashing) {
     struct login *login = (struct login *)hashing;
     if (!hashing->job.processed) {
-        auth_reply_later(login->request, &PROBLEM_UNAVAILABLE);
+        auth_reply_later(login->request, &PROBLEM_DEADLINE);
     } else if (!hashing->good) {
         http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);
     } else {

@@ -91,7 +91,7 @@ static void on_hashed(struct hashing *hashing) {
     if (!http_request_waiting(request)) {
         http_request_release(request); /* it was told that nothing happened */
     } else if (!hashing->job.processed) {
-        auth_reply_later(request, &PROBLEM_UNAVAILABLE);
+        auth_reply_later(request, &PROBLEM_DEADLINE);
         http_request_release(request);
     } else if (!hashing->good) {
         log_message(LOG_ERROR, "hash_failed", "request_id", http_request_id(request));

@@ -4,6 +4,11 @@
  * owner, is a node of the list while it waits, and its own loop_message on the way back, so giving
  * a result back cannot fail.  Threads block every signal: those belong to the loops.
  *
+ * A first-in-first-out queue whose jobs expire does no useful work under overload: every job is
+ * taken shortly before its deadline, and done after it.  So a job is only let in when, by the
+ * average of the recent ones, it will be done in time.  An empty queue always lets one in, so that
+ * the average is never stuck at what one bad moment made of it.
+ *
  *   submitted -take-> processing -give_back-> returned
  *   submitted -take (deadline passed)-> returned, not processed
  */
@@ -17,12 +22,15 @@
 
 #include "service_kit/memory.h"
 
+#define AVERAGE_WEIGHT 4
+
 struct workers {
     struct workers_settings settings;
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t wake;
     struct workers_job *first, **last;
     size_t queued;
+    int64_t average_us; /* of processing a job, recent ones counting more */
     bool stopping;
     pthread_t *threads; /* started; written before anybody else reads it */
     size_t thread_count;
@@ -59,6 +67,12 @@ static struct workers_job *take(struct workers *workers) {
     return job;
 }
 
+static void note_duration(struct workers *workers, int64_t duration_us) {
+    pthread_mutex_lock(&workers->mutex);
+    workers->average_us += (duration_us - workers->average_us) / AVERAGE_WEIGHT;
+    pthread_mutex_unlock(&workers->mutex);
+}
+
 static void *run_thread(void *argument) {
     struct workers *workers = argument;
     const size_t scratch_size = workers->settings.scratch_size;
@@ -66,8 +80,10 @@ static void *run_thread(void *argument) {
     for (struct workers_job *job = take(workers); job != NULL; job = take(workers)) {
         bool in_time = job->deadline_us == 0 || loop_clock_us() < job->deadline_us;
         if (in_time) {
+            int64_t begun_us = loop_clock_us();
             job->process(job, scratch);
             explicit_bzero(scratch, scratch_size);
+            note_duration(workers, loop_clock_us() - begun_us);
         }
         give_back(job, in_time);
     }
@@ -108,13 +124,24 @@ struct workers *workers_create(const struct workers_settings *settings) {
     return workers;
 }
 
+/* Those that wait go first, one round of all threads after the other; then the job itself, and what
+ * the threads are busy with now. */
+static bool would_be_late(const struct workers *workers, const struct workers_job *job) {
+    if (job->deadline_us == 0 || workers->queued == 0) {
+        return false;
+    }
+    int64_t rounds = (int64_t)(workers->queued / workers->settings.threads) + 2;
+    return loop_clock_us() + rounds * workers->average_us > job->deadline_us;
+}
+
 bool workers_submit(struct workers *workers, struct loop *loop, struct workers_job *job) {
     assert(job->process != NULL && job->on_done != NULL);
     job->loop = loop;
     job->next = NULL;
     job->processed = false;
     pthread_mutex_lock(&workers->mutex);
-    bool room = workers->queued < workers->settings.queue_max && !workers->stopping;
+    bool room = workers->queued < workers->settings.queue_max && !workers->stopping &&
+                !would_be_late(workers, job);
     if (room) {
         *workers->last = job;
         workers->last = &job->next;

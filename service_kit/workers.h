@@ -2,8 +2,9 @@
  * workers: a bounded pool of threads for work that would block an event loop (hashing passwords).
  *
  * A job is taken from one queue, processed in a worker's thread, and returned to the loop that
- * submitted it.  When the queue is full a job is refused at once; a job whose deadline passed while
- * it waited is returned without being processed.
+ * submitted it.  When the queue is full, or so long that the job would not be done by its deadline,
+ * it is refused at once; a job whose deadline passed while it waited is returned without being
+ * processed.
  */
 #ifndef PACIOLI_SERVICE_KIT_WORKERS_H
 #define PACIOLI_SERVICE_KIT_WORKERS_H
@@ -42,7 +43,7 @@ struct workers_job {
 /* NULL when the threads cannot be started. */
 struct workers *workers_create(const struct workers_settings *settings);
 
-/* Any loop's thread.  False: the queue is full, and nothing will be called. */
+/* Any loop's thread.  False: the queue is full or too long, and nothing will be called. */
 __attribute__((warn_unused_result)) bool workers_submit(struct workers *workers, struct loop *loop,
                                                         struct workers_job *job);
 

@@ -154,6 +154,47 @@ START_TEST(a_late_job_is_not_processed) {
 }
 END_TEST
 
+/* Takes 20 ms or more, and everything about it is known in advance. */
+static void process_slowly(struct workers_job *job, void *scratch) {
+    (void)job;
+    (void)scratch;
+    const struct timespec pause = {.tv_nsec = 20000000};
+    nanosleep(&pause, NULL);
+}
+
+START_TEST(a_queue_too_long_for_the_deadline_refuses) {
+    for (int i = 1; i <= 8; i++) { /* the pool learns how long a job takes */
+        struct task *slow = task_create(NULL, NULL);
+        slow->job.process = process_slowly;
+        ck_assert(workers_submit(workers, loop, &slow->job));
+        run_until_done(i);
+        free(slow);
+    }
+    struct task *running = task_create(&started, &gate), *tasks[4];
+    ck_assert(workers_submit(workers, loop, &running->job));
+    sem_wait(&started);
+    for (size_t i = 0; i < 4; i++) {
+        tasks[i] = task_create(NULL, NULL);
+        tasks[i]->job.deadline_us = loop_clock_us() + (i == 2 ? 60000000 : 35000);
+    }
+    /* Nothing waits: let in, whatever the average says. */
+    ck_assert(workers_submit(workers, loop, &tasks[0]->job));
+    /* One waits: done in 3 x 20 ms at the earliest. */
+    ck_assert(!workers_submit(workers, loop, &tasks[1]->job));
+    ck_assert(workers_submit(workers, loop, &tasks[2]->job));
+    tasks[3]->job.deadline_us = 0; /* has time */
+    ck_assert(workers_submit(workers, loop, &tasks[3]->job));
+    sem_post(&gate);
+    run_until_done(12);
+    ck_assert_int_eq(tasks[1]->done, 0);
+    ck_assert(tasks[2]->job.processed && tasks[3]->job.processed);
+    for (size_t i = 0; i < 4; i++) {
+        free(tasks[i]);
+    }
+    free(running);
+}
+END_TEST
+
 /* Late enough that workers_stop is waiting by then, with three jobs in the queue. */
 static void *open_gate_later(void *argument) {
     (void)argument;
@@ -276,6 +317,7 @@ int main(void) {
     tcase_add_test(steps, a_job_goes_and_comes_back);
     tcase_add_test(steps, a_full_queue_refuses_at_once);
     tcase_add_test(steps, a_late_job_is_not_processed);
+    tcase_add_test(steps, a_queue_too_long_for_the_deadline_refuses);
     tcase_add_test(steps, stop_drains);
     suite_add_tcase(suite, steps);
     tcase_set_timeout(many, 60);
