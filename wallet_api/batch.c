@@ -8,10 +8,10 @@
  * could still be taken back is `unavailable`, and the rest `outcome_unknown`.  The array stays
  * alive until the last on_outcome.
  *
- * The status of the whole: 200 when the operations were worked on one by one, or an atomic batch
- * was posted; of an atomic batch that was refused the status says so (409 when it is a repetition
- * of a posted one, else 422), because a client may look at nothing else; 503 when nothing was
- * decided.
+ * The status of the whole: 200 when the operations were worked on one by one, or all of an atomic
+ * batch are posted, some perhaps by the same request before; of an atomic batch that was refused
+ * the status says so (422), because a client may look at nothing else; 409 when all of it was
+ * posted before; 503 when nothing was decided.
  */
 #include <stdio.h>
 
@@ -231,14 +231,16 @@ static const struct problem_kind *problem_of(const struct batch *batch) {
         (batch->atomic || batch->command_count == batch->count)) {
         return tally.unknown > 0 ? &PROBLEM_OUTCOME_UNKNOWN : &PROBLEM_UNAVAILABLE;
     }
-    if (!batch->atomic || tally.accepted == batch->count) {
+    if (!batch->atomic) {
         return NULL;
     }
     if (tally.failed > 0) {
         return &PROBLEM_INTERNAL;
     }
-    return tally.duplicates == batch->count ? problems_of_outcome(POSTING_DUPLICATE)
-                                            : &PROBLEM_BATCH_REFUSED;
+    if (tally.accepted + tally.duplicates < batch->count) {
+        return &PROBLEM_BATCH_REFUSED;
+    }
+    return tally.accepted > 0 ? NULL : problems_of_outcome(POSTING_DUPLICATE);
 }
 
 /* The wrong fields of all operations, for `errors` of the whole; as many as there is room for. */

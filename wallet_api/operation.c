@@ -112,7 +112,7 @@ static void refuse_unknown(const struct json_node *object, const char *const *na
             memcpy(errors->unknown, member->key, member->key_length);
             errors->unknown[member->key_length] = '\0';
         }
-        operation_refuse(errors, plain ? errors->unknown : "body", "unknown member");
+        operation_refuse(errors, plain ? errors->unknown : "body", "is not known here");
         return;
     }
 }
@@ -206,6 +206,8 @@ static void extend_refusal(struct json_writer *writer, const void *context) {
     }
     if (refusal->transaction[0] != '\0') {
         json_write_member(writer, "transaction", refusal->transaction);
+    }
+    if (refusal->key_used) {
         json_write_key(writer, "same_request");
         json_write_boolean(writer, refusal->same_request);
     }
@@ -216,8 +218,12 @@ static void refuse_decided(const struct journal_command *command, bool replays,
     const struct problem_kind *kind = problems_of_outcome(command->outcome);
     refusal->problem.kind = kind != NULL ? kind : &PROBLEM_INTERNAL;
     if (command->outcome == POSTING_DUPLICATE || command->outcome == POSTING_DUPLICATE_CHANGED) {
+        static const struct ledger_uuid none; /* used twice within a group that was refused */
+        refusal->key_used = true;
         refusal->same_request = command->outcome == POSTING_DUPLICATE;
-        uuid_format(command->transaction_id.bytes, refusal->transaction);
+        if (memcmp(&command->transaction_id, &none, sizeof none) != 0) {
+            uuid_format(command->transaction_id.bytes, refusal->transaction);
+        }
     }
     const char *field = problems_field(command->outcome, command->kind);
     if (command->outcome == POSTING_DUPLICATE_CHANGED && replays) {
@@ -226,7 +232,6 @@ static void refuse_decided(const struct journal_command *command, bool replays,
     }
     if (field != NULL) {
         refusal->field = (struct problem_field){field, refusal->problem.kind->detail};
-        refusal->problem.detail = refusal->problem.kind->detail;
         refusal->problem.fields = &refusal->field;
         refusal->problem.field_count = 1;
     }

@@ -58,9 +58,10 @@ bool operation_header_key(const char *value, size_t length, const char **key, si
 struct operation_refusal {
     struct problem problem;
     struct problem_field field;
-    char transaction[UUID_TEXT_LENGTH + 1]; /* of a key used before; else "" */
+    bool key_used; /* before; by the same request? */
     bool same_request;
-    int64_t index; /* in a batch; -1: not of a batch */
+    char transaction[UUID_TEXT_LENGTH + 1]; /* the one that used it, or "" */
+    int64_t index;                          /* in a batch; -1: not of a batch */
 };
 
 /*

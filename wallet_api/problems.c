@@ -10,9 +10,9 @@
 const struct problem_kind PROBLEM_OUTCOME_UNKNOWN = {
     503, "outcome_unknown", "Outcome unknown",
     "It is not known yet whether this was done; send the same request again to learn it."};
-const struct problem_kind PROBLEM_KEY_REUSED = {
-    422, "idempotency_key_reused", "Idempotency key reused",
-    "Idempotency-Key: this key was used before with another request."};
+const struct problem_kind PROBLEM_KEY_REUSED = {422, "idempotency_key_reused",
+                                                "Idempotency key reused",
+                                                "This key was used before with another request."};
 const struct problem_kind PROBLEM_HISTORY_FORBIDDEN = {
     403, "account_forbidden", "Not your account", "This account is not yours or does not exist."};
 const struct problem_kind PROBLEM_TRANSACTION_NOT_FOUND = {

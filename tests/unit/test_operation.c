@@ -126,7 +126,7 @@ START_TEST(copied_errors_own_their_names) {
     struct operation_errors copy;
     memcpy(errors.unknown, "typo", sizeof "typo");
     operation_refuse(&errors, "amount", "is required");
-    operation_refuse(&errors, errors.unknown, "unknown member");
+    operation_refuse(&errors, errors.unknown, "is not known here");
     operation_errors_copy(&copy, &errors);
     memset(&errors, 0, sizeof errors);
     ck_assert_str_eq(copy.fields[0].field, "amount");
@@ -303,6 +303,19 @@ START_TEST(second_use_of_a_key_in_the_body) {
 }
 END_TEST
 
+/* Twice within one all-or-nothing batch that was refused: there is no transaction to name. */
+START_TEST(second_use_of_a_key_without_a_transaction) {
+    struct journal_command command = ended(POSTING_DUPLICATE_CHANGED);
+    command.transaction_id = (struct ledger_uuid){{0}};
+    int status = 0;
+    char *text = answer_of(&command, false, &status);
+    ck_assert_int_eq(status, 409);
+    ck_assert_ptr_null(strstr(text, "\"transaction\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"same_request\":false"));
+    free(text);
+}
+END_TEST
+
 START_TEST(second_use_of_a_key_in_the_header) {
     struct journal_command first = ended(POSTING_ACCEPTED);
     struct journal_command again = ended(POSTING_DUPLICATE);
@@ -357,6 +370,7 @@ int main(void) {
     tcase_add_test(answering, kinds_of_outcomes);
     tcase_add_test(answering, answers_of_the_contract);
     tcase_add_test(answering, second_use_of_a_key_in_the_body);
+    tcase_add_test(answering, second_use_of_a_key_without_a_transaction);
     tcase_add_test(answering, second_use_of_a_key_in_the_header);
     tcase_add_test(answering, ends_without_an_outcome);
     suite_add_tcase(suite, answering);
