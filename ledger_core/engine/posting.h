@@ -106,6 +106,8 @@ enum posting_outcome {
 /* The stable name of an outcome for logs, metrics and problem types ("insufficient_funds"). */
 const char *posting_outcome_name(enum posting_outcome outcome);
 
+/* Its members stand together by who fills them, at the price of a few bytes. */
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct posting_command {
     /* request */
     enum posting_kind kind;
