@@ -94,6 +94,18 @@ static size_t hash_threads(void) {
     return count < HASH_THREADS_MAX ? 1 : HASH_THREADS_MAX;
 }
 
+/* Once before the first user: does it work, and how long does it take? */
+static bool try_hashing(unsigned cost, int64_t *duration_us) {
+    static const char password[] = "a password to try";
+    char stored[PASSWORD_STORED_SIZE] = "";
+    void *scratch = memory_allocate(1, password_scratch_size());
+    int64_t begun_us = loop_clock_us();
+    bool good = password_hash(password, sizeof password - 1, cost, scratch, stored);
+    *duration_us = loop_clock_us() - begun_us;
+    free(scratch);
+    return good && password_stored_form(stored, strlen(stored)) == PASSWORD_FORM_PLAIN;
+}
+
 bool auth_start(struct service *service, char *error, size_t error_size) {
     struct auth *auth = service->config;
     if (strcmp(auth->service.jwt_algorithm, "HS256") != 0) {
@@ -113,9 +125,15 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
     if (!db_check(&settings, &rules, auth->startup_timeout_ms, NULL, error, error_size)) {
         return false;
     }
+    int64_t hash_us = 0;
+    if (!try_hashing((unsigned)auth->bcrypt_cost, &hash_us)) {
+        snprintf(error, error_size, "libxcrypt cannot make a bcrypt hash");
+        return false;
+    }
     const struct workers_settings hashing = {.threads = hash_threads(),
                                              .queue_max = (size_t)auth->hash_queue_max,
-                                             .scratch_size = password_scratch_size()};
+                                             .scratch_size = password_scratch_size(),
+                                             .job_us = hash_us};
     auth->workers = workers_create(&hashing);
     if (auth->workers == NULL) {
         snprintf(error, error_size, "cannot start threads");

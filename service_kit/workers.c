@@ -113,6 +113,7 @@ struct workers *workers_create(const struct workers_settings *settings) {
     assert(settings->threads > 0 && settings->queue_max > 0);
     struct workers *workers = memory_allocate(1, sizeof *workers);
     workers->settings = *settings;
+    workers->average_us = settings->job_us;
     workers->last = &workers->first;
     workers->threads = memory_allocate(settings->threads, sizeof *workers->threads);
     pthread_mutex_init(&workers->mutex, NULL);
