@@ -25,15 +25,15 @@
 
 #include "service_kit/memory.h"
 
-#define ACCEPTS_PER_TURN    64
-#define RETRY_US            100000
-#define POLICE_US           1000000
-#define INPUT_SLACK_BYTES   65536 /* a pipelined request behind the one that is read */
-#define LINGER_US           2000000
-#define LINGER_BYTES_MAX    (4U << 20)
-#define LINGER_READ_SIZE    16384
-#define LINGER_READS        16
-#define DRAIN_RECEIVE_MS    1000
+#define ACCEPTS_PER_TURN  64
+#define RETRY_US          100000
+#define POLICE_US         1000000
+#define INPUT_SLACK_BYTES 65536 /* a pipelined request behind the one that is read */
+#define LINGER_US         2000000
+#define LINGER_BYTES_MAX  (4U << 20)
+#define LINGER_READ_SIZE  16384
+#define LINGER_READS      16
+#define DRAIN_RECEIVE_MS  1000
 
 static bool accept_connections(struct http_thread *thread);
 
@@ -117,8 +117,7 @@ static void linger_begin(struct http_connection *connection) {
 
 void http_connection_linger(struct http_connection *connection) {
     if (connection->linger_fd < 0)
-        connection->linger_fd =
-            fcntl(h2o_socket_get_fd(connection->socket), F_DUPFD_CLOEXEC, 0);
+        connection->linger_fd = fcntl(h2o_socket_get_fd(connection->socket), F_DUPFD_CLOEXEC, 0);
 }
 
 static void on_close(void *data) {
@@ -218,8 +217,8 @@ static void on_police(struct loop_timer *timer) {
 /* ---- life ---- */
 
 void http_connections_init(struct http_thread *thread, int listener) {
-    thread->listener = h2o_evloop_socket_create(loop_h2o(thread->loop), listener,
-                                                H2O_SOCKET_FLAG_DONT_READ);
+    thread->listener =
+        h2o_evloop_socket_create(loop_h2o(thread->loop), listener, H2O_SOCKET_FLAG_DONT_READ);
     thread->listener->data = thread;
     thread->retry_timer.on_fire = on_retry;
     thread->police_timer.on_fire = on_police;

@@ -54,7 +54,9 @@ static bool none_of(const char *bytes, size_t length, uint8_t class) {
 }
 
 static char lower(char byte) {
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
+    if (byte >= 'A' && byte <= 'Z')
+        return (char)(byte | 0x20);
+    return byte;
 }
 
 static bool equal_lower(const char *bytes, size_t length, const char *lower_case) {
@@ -251,8 +253,8 @@ static const struct {
     [HTTP_FAULT_FOLDED] = {&PROBLEM_BAD_REQUEST, "A header line is folded.", true},
     [HTTP_FAULT_HEADER] = {&PROBLEM_BAD_REQUEST, "A header line is malformed.", true},
     [HTTP_FAULT_HOST] = {&PROBLEM_BAD_REQUEST, "Exactly one valid Host header is required.", true},
-    [HTTP_FAULT_LENGTH] = {&PROBLEM_BAD_REQUEST,
-                           "Content-Length must stand once and be a number.", true},
+    [HTTP_FAULT_LENGTH] = {&PROBLEM_BAD_REQUEST, "Content-Length must stand once and be a number.",
+                           true},
     [HTTP_FAULT_LENGTH_AND_CODING] = {&PROBLEM_BAD_REQUEST,
                                       "Content-Length and Transfer-Encoding exclude each other.",
                                       true},

@@ -14,10 +14,10 @@
 
 #include "service_kit/http.h"
 
-#define HTTP_HEAD_MAX_BYTES      16384
-#define HTTP_HEADER_LINES_MAX    100 /* libh2o's own limit */
-#define HTTP_REQUEST_ID_MAX      64
-#define HTTP_TRACE_ID_LENGTH     32
+#define HTTP_HEAD_MAX_BYTES   16384
+#define HTTP_HEADER_LINES_MAX 100 /* libh2o's own limit */
+#define HTTP_REQUEST_ID_MAX   64
+#define HTTP_TRACE_ID_LENGTH  32
 
 /* Headers that the edge looks at itself; each may stand once. */
 enum http_known {
@@ -73,7 +73,7 @@ enum http_fault {
  * nothing was).  `length` may go beyond the head.
  */
 __attribute__((warn_unused_result)) enum http_fault http_edge_read(const char *bytes, size_t length,
-                                                           struct http_head *head);
+                                                                   struct http_head *head);
 /* How a fault is answered, with which detail, and whether the connection must end with it because
  * it is not certain where the next request begins. */
 const struct problem_kind *http_fault_kind(enum http_fault fault);
@@ -102,7 +102,7 @@ bool http_edge_trace_id(struct http_text value, struct http_text *trace_id);
  * or a NUL.
  */
 __attribute__((warn_unused_result)) bool http_edge_decode(struct http_text in, bool plus_is_space,
-                                                  char *out, size_t *out_length);
+                                                          char *out, size_t *out_length);
 
 enum http_found { HTTP_FOUND_NONE, HTTP_FOUND_ONE, HTTP_FOUND_TWICE, HTTP_FOUND_BAD };
 /* The parameter of that name in a query; its decoded value in `out` (room for query.length). */

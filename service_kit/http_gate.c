@@ -43,8 +43,8 @@ static bool find_route(struct http_request *request) {
 
 static bool check_token(struct http_request *request, struct http_text token) {
     struct token_claims claims;
-    enum token_result result = http_tokens_verify(request->thread->tokens, token.base,
-                                                  token.length, (int64_t)time(NULL), &claims);
+    enum token_result result = http_tokens_verify(request->thread->tokens, token.base, token.length,
+                                                  (int64_t)time(NULL), &claims);
     if (result != TOKEN_VALID) {
         http_set_header(request, "www-authenticate", request->thread->server->challenge_invalid);
         http_reply_kind(request, &PROBLEM_UNAUTHORIZED,
@@ -103,9 +103,8 @@ static bool read_json(struct http_request *request, h2o_iovec_t body) {
 static bool read_body(struct http_request *request) {
     const struct http_route *route = request->match.route;
     h2o_iovec_t body = request->req->entity;
-    size_t bytes_max = route->body_max_bytes > 0
-                           ? route->body_max_bytes
-                           : request->thread->server->settings.body_max_bytes;
+    size_t bytes_max = route->body_max_bytes > 0 ? route->body_max_bytes
+                                                 : request->thread->server->settings.body_max_bytes;
     bool wants_json = route->body != HTTP_BODY_NONE;
     if (wants_json && body.len > 0 &&
         !http_edge_is_json(http_request_known(request, HTTP_KNOWN_CONTENT_TYPE))) {

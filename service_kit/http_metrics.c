@@ -56,14 +56,14 @@ void http_metrics_init(struct http_metrics *metrics, struct metrics *registry,
         register_route(metrics, i, http_method_name(routes[i]->method), routes[i]->pattern);
     register_route(metrics, route_count, "", "");
     for (size_t i = 0; i < route_count; i++)
-        metrics->durations[i] = register_duration(registry, http_method_name(routes[i]->method),
-                                                  routes[i]->pattern);
+        metrics->durations[i] =
+            register_duration(registry, http_method_name(routes[i]->method), routes[i]->pattern);
     metrics->durations[route_count] = register_duration(registry, "", "");
     metrics->connections = metrics_register(registry, METRICS_GAUGE, "http_connections",
                                             "Open connections of clients.", NULL);
-    metrics->in_flight = metrics_register(registry, METRICS_GAUGE, "http_in_flight",
-                                          "Requests that are not answered yet, or still held.",
-                                          NULL);
+    metrics->in_flight =
+        metrics_register(registry, METRICS_GAUGE, "http_in_flight",
+                         "Requests that are not answered yet, or still held.", NULL);
 }
 
 void http_metrics_free(struct http_metrics *metrics) {

@@ -90,8 +90,8 @@ static void send_answer(struct http_request *request, int status, const char *co
     request->answer_bytes = length;
     http_reply_headers(request, req, status, length > 0 ? content_type : NULL, cache_control);
     req->res.content_length = length;
-    h2o_iovec_t body = is_static ? (h2o_iovec_t){(char *)(uintptr_t)bytes, length}
-                                 : h2o_strdup(&req->pool, bytes, length);
+    h2o_iovec_t body =
+        is_static ? h2o_iovec_init(bytes, length) : h2o_strdup(&req->pool, bytes, length);
     bool has_body = length > 0 && !request->head_only;
     h2o_start_response(req, &generator);
     h2o_send(req, &body, has_body ? 1 : 0, H2O_SEND_STATE_FINAL);
@@ -110,8 +110,8 @@ void http_set_header(struct http_request *request, const char *name, const char 
         }
     }
     char *copy = http_alloc(request, name_size + value_size);
-    for (size_t i = 0; i < name_size; i++)
-        copy[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
+    memcpy(copy, name, name_size);
+    h2o_strtolower(copy, name_size - 1);
     memcpy(copy + name_size, value, value_size);
     request->answer_headers[request->answer_header_count++] =
         (struct http_answer_header){copy, copy + name_size};
@@ -179,9 +179,9 @@ void http_reply_kind(struct http_request *request, const struct problem_kind *ki
 
 void http_reply_field(struct http_request *request, const char *field, const char *reason) {
     struct problem_field refused = {field, reason};
-    http_reply_problem(request, &(struct problem){.kind = &PROBLEM_VALIDATION,
-                                                  .fields = &refused,
-                                                  .field_count = 1});
+    http_reply_problem(
+        request,
+        &(struct problem){.kind = &PROBLEM_VALIDATION, .fields = &refused, .field_count = 1});
 }
 
 void http_request_refuse(struct http_request *request, enum http_fault fault) {

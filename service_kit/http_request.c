@@ -64,8 +64,8 @@ static void request_free(struct http_request *request) {
         free(chunk);
     }
     thread->request_count--;
-    metrics_add(thread->server->metrics.metrics, thread->number,
-                thread->server->metrics.in_flight, -1);
+    metrics_add(thread->server->metrics.metrics, thread->number, thread->server->metrics.in_flight,
+                -1);
     if (!POOLING || thread->spare_block_count == HTTP_SPARE_BLOCKS_MAX) {
         free(request);
         return;
@@ -106,7 +106,7 @@ static int64_t timeout_us(const struct http_thread *thread) {
     return thread->server->settings.request_timeout_ms * 1000;
 }
 
-static void on_deadline(struct loop_timer *timer) {
+static void on_deadline_passed(struct loop_timer *timer) {
     struct http_request *request = H2O_STRUCT_FROM_MEMBER(struct http_request, deadline, timer);
     assert(request->req != NULL);
     request->holders++; /* the callback may let go of what it holds */
@@ -127,14 +127,14 @@ struct http_request *http_request_begin(struct http_connection *connection, h2o_
     request->connection = connection;
     request->begun_us = loop_clock_us();
     request->deadline_us = request->begun_us + timeout_us(thread);
-    request->deadline.on_fire = on_deadline;
+    request->deadline.on_fire = on_deadline_passed;
     request->match.number = thread->server->settings.route_count;
     memcpy(request->peer, http_connection_peer(connection), sizeof(request->peer));
     assert(connection->request == NULL);
     connection->request = request;
     thread->request_count++;
-    metrics_add(thread->server->metrics.metrics, thread->number,
-                thread->server->metrics.in_flight, 1);
+    metrics_add(thread->server->metrics.metrics, thread->number, thread->server->metrics.in_flight,
+                1);
     return request;
 }
 
@@ -173,8 +173,8 @@ bool http_request_waiting(const struct http_request *request) {
     return request->req != NULL;
 }
 
-void http_on_deadline(struct http_request *request, void (*callback)(void *owner), void *owner) {
-    request->on_deadline = callback;
+void http_on_deadline(struct http_request *request, void (*on_deadline)(void *owner), void *owner) {
+    request->on_deadline = on_deadline;
     request->on_deadline_owner = owner;
 }
 

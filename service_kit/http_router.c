@@ -33,11 +33,8 @@ struct http_router {
 };
 
 static const char *const method_names[HTTP_METHOD_COUNT] = {
-    [HTTP_GET] = "GET",
-    [HTTP_POST] = "POST",
-    [HTTP_PUT] = "PUT",
-    [HTTP_PATCH] = "PATCH",
-    [HTTP_DELETE] = "DELETE",
+    [HTTP_GET] = "GET",     [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+    [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
 };
 
 const char *http_method_name(enum http_method method) {
@@ -71,7 +68,7 @@ static void parse_pattern(struct resource *resource, const char *pattern) {
 }
 
 static bool same_text(struct http_text a, struct http_text b) {
-    return a.length == b.length && memcmp(a.base, b.base, a.length) == 0;
+    return a.length == b.length && (a.length == 0 || memcmp(a.base, b.base, a.length) == 0);
 }
 
 /* < 0: `a` is tried before `b`; 0: the same pattern, whatever its parameters are called. */
@@ -194,7 +191,8 @@ static enum http_matching choose_method(const struct resource *resource, struct 
     match->head = method.length == 4 && memcmp(method.base, "HEAD", 4) == 0;
     for (size_t i = 0; i < HTTP_METHOD_COUNT; i++) {
         struct http_text name = {method_names[i], strlen(method_names[i])};
-        if (resource->routes[i] == NULL || !(same_text(name, method) || (match->head && i == HTTP_GET)))
+        if (resource->routes[i] == NULL ||
+            !(same_text(name, method) || (match->head && i == HTTP_GET)))
             continue;
         match->route = resource->routes[i];
         match->number = resource->numbers[i];
@@ -204,8 +202,7 @@ static enum http_matching choose_method(const struct resource *resource, struct 
 }
 
 enum http_matching http_router_find(const struct http_router *router, struct http_text method,
-                                    struct http_text path, char *buffer,
-                                    struct http_match *match) {
+                                    struct http_text path, char *buffer, struct http_match *match) {
     *match = (struct http_match){0};
     assert(path.length > 0 && path.base[0] == '/');
     struct http_text segments[HTTP_SEGMENTS_MAX];

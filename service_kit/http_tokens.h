@@ -17,9 +17,8 @@ struct http_tokens;
 struct http_tokens *http_tokens_create(const struct token_policy *policy);
 void http_tokens_free(struct http_tokens *tokens);
 /* As token_verify. */
-__attribute__((warn_unused_result)) enum token_result http_tokens_verify(struct http_tokens *tokens,
-                                                                 const char *token, size_t length,
-                                                                 int64_t now_unix_s,
-                                                                 struct token_claims *claims);
+__attribute__((warn_unused_result)) enum token_result
+http_tokens_verify(struct http_tokens *tokens, const char *token, size_t length, int64_t now_unix_s,
+                   struct token_claims *claims);
 
 #endif

@@ -12,12 +12,12 @@
 #define TYPE_PREFIX "urn:pacioli:problem:"
 #define TEXT_MAX    512
 
-const struct problem_kind PROBLEM_BAD_REQUEST = {
-    400, "bad_request", "Malformed request", "The request is not well-formed HTTP."};
+const struct problem_kind PROBLEM_BAD_REQUEST = {400, "bad_request", "Malformed request",
+                                                 "The request is not well-formed HTTP."};
 const struct problem_kind PROBLEM_BAD_JSON = {400, "bad_json", "Malformed JSON",
                                               "The body is not well-formed JSON."};
-const struct problem_kind PROBLEM_UNAUTHORIZED = {
-    401, "unauthorized", "Not authenticated", "A valid access token is required."};
+const struct problem_kind PROBLEM_UNAUTHORIZED = {401, "unauthorized", "Not authenticated",
+                                                  "A valid access token is required."};
 const struct problem_kind PROBLEM_BAD_AUTHORIZATION = {
     400, "bad_authorization", "Malformed credentials",
     "One Authorization header of the form 'Bearer <token>' is required."};

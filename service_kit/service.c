@@ -6,6 +6,7 @@
  */
 #include "service_kit/service.h"
 
+#include <assert.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -96,7 +97,7 @@ static void protect_memory(void) {
 static void collect_routes(struct service_process *process) {
     const struct service *service = process->service;
     size_t count = SERVICE_HEALTH_ROUTE_COUNT + SERVICE_DOCS_ROUTE_COUNT + service->route_count;
-    process->routes = memory_allocate(count, sizeof(*process->routes));
+    process->routes = memory_allocate(count, sizeof(const struct http_route *));
     size_t at = 0;
     for (size_t i = 0; i < SERVICE_HEALTH_ROUTE_COUNT; i++)
         process->routes[at++] = &SERVICE_HEALTH_ROUTES[i];
@@ -118,6 +119,7 @@ static void create_server(struct service_process *process) {
         log_end(&line);
     }
     collect_routes(process);
+    assert(process->thread_count > 0);
     size_t per_thread = (size_t)connections / process->thread_count;
     process->server = http_server_create(&(struct http_server_settings){
         .realm = process->service->name,
@@ -138,8 +140,8 @@ static void create_server(struct service_process *process) {
 static void process_init(struct service_process *process, struct service *service) {
     process->service = service;
     process->config = service->config;
-    process->thread_count = process->config->threads > 0 ? (size_t)process->config->threads
-                                                         : default_threads();
+    process->thread_count =
+        process->config->threads > 0 ? (size_t)process->config->threads : default_threads();
     process->metrics = metrics_create(process->thread_count);
     service->metrics = process->metrics;
     process->threads = memory_allocate(process->thread_count, sizeof(*process->threads));

@@ -40,7 +40,7 @@ struct service_config {
 #define SERVICE_SETTINGS(default_db, default_port)                                                 \
     {.name = "POSTGRES_USER",                                                                      \
      .type = CONFIG_TEXT,                                                                          \
-     .default_value = default_db,                                                                  \
+     .default_value = (default_db),                                                                \
      .minimum = 1,                                                                                 \
      .help = "role to connect as (the service's, never the owner)",                                \
      .offset = offsetof(struct service_config, postgres_user)},                                    \
@@ -64,7 +64,7 @@ struct service_config {
          .offset = offsetof(struct service_config, postgres_port)},                                \
         {.name = "POSTGRES_DB",                                                                    \
          .type = CONFIG_TEXT,                                                                      \
-         .default_value = default_db,                                                              \
+         .default_value = (default_db),                                                            \
          .minimum = 1,                                                                             \
          .help = "database",                                                                       \
          .offset = offsetof(struct service_config, postgres_db)},                                  \
@@ -93,7 +93,7 @@ struct service_config {
         {.name = "UVICORN_PORT",                                                                   \
          .alias = "PORT",                                                                          \
          .type = CONFIG_INTEGER,                                                                   \
-         .default_value = default_port,                                                            \
+         .default_value = (default_port),                                                          \
          .minimum = 1,                                                                             \
          .maximum = 65535,                                                                         \
          .help = "port to listen on",                                                              \
@@ -150,11 +150,11 @@ struct service_config {
          .default_value = "",                                                                      \
          .help = "assets of Swagger UI (empty: ../share/docs beside the program's folder)",        \
          .offset = offsetof(struct service_config, docs_dir)},                                     \
-        {.name = "OPENAPI_DIR",                                                                    \
-         .type = CONFIG_TEXT,                                                                      \
-         .default_value = "",                                                                      \
-         .help = "OpenAPI documents (empty: ../share/openapi)",                                    \
-         .offset = offsetof(struct service_config, openapi_dir)}
+    {                                                                                              \
+        .name = "OPENAPI_DIR", .type = CONFIG_TEXT, .default_value = "",                           \
+        .help = "OpenAPI documents (empty: ../share/openapi)",                                     \
+        .offset = offsetof(struct service_config, openapi_dir)                                     \
+    }
 
 struct service {
     const char *name;    /* "wallet_api" */

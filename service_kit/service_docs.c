@@ -104,8 +104,7 @@ static bool read_file(const char *path, struct service_file *file) {
 
 static void load_asset(struct service_process *process, enum service_asset asset) {
     bool is_document = asset == ASSET_OPENAPI;
-    const char *folder =
-        is_document ? process->config->openapi_dir : process->config->docs_dir;
+    const char *folder = is_document ? process->config->openapi_dir : process->config->docs_dir;
     char default_path[PATH_MAX_BYTES];
     if (folder[0] == '\0') {
         default_folder(is_document ? "openapi" : "docs", default_path, sizeof(default_path));

@@ -82,8 +82,8 @@ bool service_listen(struct service_process *process, char *error, size_t error_s
         ok = process->threads[i].listener >= 0;
     }
     if (!ok)
-        (void)snprintf(error, error_size, "cannot listen on %s port %lld: %s",
-                       config->bind_address, (long long)config->port,
+        (void)snprintf(error, error_size, "cannot listen on %s port %lld: %s", config->bind_address,
+                       (long long)config->port,
                        errno == EADDRINUSE ? "the port is taken" : strerror(errno));
     return ok;
 }
