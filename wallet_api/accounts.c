@@ -94,7 +94,7 @@ static void on_opened(struct reader_call *call, const struct reader_result *resu
 }
 
 static void on_open_deadline(void *owner) {
-    handler_reply_unknown(owner);
+    handler_reply_unknown(owner, HANDLER_OPEN_UNKNOWN);
 }
 
 void accounts_open(struct http_request *request) {

@@ -66,17 +66,18 @@ bool handler_query_number(struct http_request *request, const char *name, int64_
     return true;
 }
 
-static void reply_later(struct http_request *request, const struct problem_kind *kind) {
-    const struct problem problem = {.kind = kind, .retry_after_s = RETRY_AFTER_S};
+static void reply_later(struct http_request *request, const struct problem_kind *kind,
+                        const char *detail) {
+    const struct problem problem = {.kind = kind, .detail = detail, .retry_after_s = RETRY_AFTER_S};
     http_reply_problem(request, &problem);
 }
 
 void handler_reply_busy(struct http_request *request, bool ready) {
-    reply_later(request, ready ? &PROBLEM_OVERLOADED : &PROBLEM_UNAVAILABLE);
+    reply_later(request, ready ? &PROBLEM_OVERLOADED : &PROBLEM_UNAVAILABLE, NULL);
 }
 
-void handler_reply_unknown(struct http_request *request) {
-    reply_later(request, &PROBLEM_OUTCOME_UNKNOWN);
+void handler_reply_unknown(struct http_request *request, const char *detail) {
+    reply_later(request, &PROBLEM_OUTCOME_UNKNOWN, detail);
 }
 
 static void log_failure(struct http_request *request, enum log_level level, const char *event,
@@ -108,7 +109,7 @@ bool handler_read_ok(struct http_request *request, const struct reader_result *r
         break;
     case READER_UNKNOWN:
         log_failure(request, LOG_WARN, "open_unknown", result->reason);
-        handler_reply_unknown(request);
+        handler_reply_unknown(request, HANDLER_OPEN_UNKNOWN);
         break;
     case READER_FAILED:
         log_failure(request, LOG_ERROR, "read_failed", result->reason);

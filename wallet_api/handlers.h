@@ -44,7 +44,11 @@ __attribute__((warn_unused_result)) bool handler_query_number(struct http_reques
 
 /* 503: nothing was queued, because the queue is full, or (not `ready`) the database is away. */
 void handler_reply_busy(struct http_request *request, bool ready);
-void handler_reply_unknown(struct http_request *request);
+/* 503 outcome_unknown; `detail` NULL: the kind's. */
+void handler_reply_unknown(struct http_request *request, const char *detail);
+/* What to do about an account of which nobody knows whether it was opened. */
+#define HANDLER_OPEN_UNKNOWN                                                                       \
+    "It is not known yet whether the account was opened; the list of accounts tells."
 /* Answers for every end of a reader call but READER_OK, which returns true.  `missing` answers
  * READER_NOT_FOUND. */
 __attribute__((warn_unused_result)) bool handler_read_ok(struct http_request *request,

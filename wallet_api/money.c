@@ -49,7 +49,7 @@ static void on_deadline(void *owner) {
     struct money_call *call = owner;
     struct http_request *request = call->request;
     if (!journal_withdraw(call->thread->journal, &call->command, 1)) {
-        handler_reply_unknown(request); /* on_outcome comes later, and releases */
+        handler_reply_unknown(request, NULL); /* on_outcome comes later, and releases */
         return;
     }
     call->command.end = JOURNAL_UNAVAILABLE;
