@@ -77,7 +77,7 @@ static void request_free(struct http_request *request) {
 }
 
 static void *arena_take(struct http_request *request, size_t size) {
-    size = aligned(size);
+    size = aligned(size > 0 ? size : 1);
     if ((size_t)(request->arena_end - request->arena) < size) {
         size_t room = POOLING && size < CHUNK_SIZE ? CHUNK_SIZE : size;
         struct http_block *chunk = memory_allocate(1, aligned(sizeof(*chunk)) + room);

@@ -193,7 +193,9 @@ size_t http_thread_requests(const struct http_thread *thread) {
 void http_thread_free(struct http_thread *thread) {
     assert(thread->connection_count == 0 && thread->request_count == 0);
     http_connections_end(thread);
+    h2o_multithread_queue_t *queue = thread->h2o.queue;
     h2o_context_dispose(&thread->h2o);
+    free(queue); /* libh2o 2.2.5 takes it apart and forgets it */
     while (thread->spare_blocks != NULL) {
         struct http_block *block = thread->spare_blocks;
         thread->spare_blocks = block->next;

@@ -56,7 +56,7 @@ struct service_process {
     struct service_thread *threads;
     size_t thread_count;
     struct service_file assets[ASSET_COUNT];
-    sem_t progress; /* posted by each thread when its phase changes */
+    sem_t progress; /* posted by each thread when its start has gone well or not */
 };
 
 /* service_options.c */

@@ -121,26 +121,27 @@ static void end_thread(struct service_thread *thread) {
     settle(thread->loop);
 }
 
-_Noreturn static void park(struct service_thread *thread, enum thread_phase phase) {
-    log_flush();
-    atomic_store(&thread->phase, phase);
-    sem_post(&thread->process->progress);
+_Noreturn static void park(void) {
     for (;;)
         pause();
 }
 
 static void *thread_main(void *argument) {
     struct service_thread *thread = argument;
-    if (!start_thread(thread))
-        park(thread, THREAD_FAILED);
-    atomic_store(&thread->phase, THREAD_SERVING);
+    bool started = start_thread(thread);
+    log_flush();
+    atomic_store(&thread->phase, started ? THREAD_SERVING : THREAD_FAILED);
     sem_post(&thread->process->progress);
+    if (!started)
+        park();
     while (!thread->draining || !(thread->drain_expired || is_drained(thread))) {
         loop_run_once(thread->loop);
         log_flush();
     }
     end_thread(thread);
-    park(thread, THREAD_ENDED);
+    log_flush();
+    atomic_store(&thread->phase, THREAD_ENDED); /* from here on it may be freed */
+    park();
 }
 
 /* ---- seen from the main thread ---- */
