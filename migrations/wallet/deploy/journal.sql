@@ -84,13 +84,13 @@ BEGIN
             place, bad.recorded_xid
             USING ERRCODE = 'PC004', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
     END IF;
-    IF bad.asset IS NULL THEN
-        SELECT e.account_id INTO bad_account
-          FROM new_entry e
-         WHERE e.ledger_id = bad.ledger_id AND e.transaction_id = bad.transaction_id
-           AND NOT EXISTS (SELECT FROM ledger.account a
-                            WHERE a.ledger_id = e.ledger_id AND a.id = e.account_id)
-         LIMIT 1;
+    SELECT e.account_id INTO bad_account
+      FROM new_entry e
+     WHERE e.ledger_id = bad.ledger_id AND e.transaction_id = bad.transaction_id
+       AND NOT EXISTS (SELECT FROM ledger.account a
+                        WHERE a.ledger_id = e.ledger_id AND a.id = e.account_id)
+     LIMIT 1;
+    IF FOUND THEN
         RAISE EXCEPTION '%: account % does not exist in this ledger', place, bad_account
             USING ERRCODE = 'PC006', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
     END IF;

@@ -1,0 +1,69 @@
+-- Tables, columns, keys and storage, as the journal's code and design expect them.
+BEGIN;
+SELECT plan(20);
+
+SELECT tables_are('ledger', ARRAY['account', 'asset', 'balance', 'entry', 'ledger', 'schema_version',
+                                  'transaction']);
+SELECT is((SELECT max(version) FROM ledger.schema_version), 1, 'the version of the schema');
+
+SELECT results_eq(
+    $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
+                     CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
+         FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+        WHERE relnamespace = 'ledger'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+        ORDER BY attrelid::regclass::text COLLATE "C", attnum $$,
+    ARRAY[
+        'ledger.account.ledger_id integer', 'ledger.account.id uuid', 'ledger.account.owner_id uuid null',
+        'ledger.account.asset text', 'ledger.account.class text', 'ledger.account.code text',
+        'ledger.account.status text', 'ledger.account.floor numeric(38,0) null',
+        'ledger.account.metadata jsonb', 'ledger.account.created_at timestamp with time zone',
+        'ledger.asset.ledger_id integer', 'ledger.asset.code text', 'ledger.asset.decimals smallint',
+        'ledger.balance.ledger_id integer', 'ledger.balance.account_id uuid',
+        'ledger.balance.posted numeric(38,0)', 'ledger.balance.held numeric(38,0)',
+        'ledger.balance.entries bigint',
+        'ledger.entry.ledger_id integer', 'ledger.entry.account_id uuid', 'ledger.entry.seq bigint',
+        'ledger.entry.transaction_id uuid', 'ledger.entry.amount numeric(38,0)',
+        'ledger.entry.balance_after numeric(38,0)',
+        'ledger.ledger.id integer', 'ledger.ledger.name text',
+        'ledger.ledger.created_at timestamp with time zone',
+        'ledger.schema_version.version integer', 'ledger.schema_version.deployed_at timestamp with time zone',
+        'ledger.transaction.ledger_id integer', 'ledger.transaction.id uuid', 'ledger.transaction.kind text',
+        'ledger.transaction.principal uuid', 'ledger.transaction.idempotency_key text',
+        'ledger.transaction.request_digest bytea',
+        'ledger.transaction.effective_at timestamp with time zone',
+        'ledger.transaction.created_at timestamp with time zone', 'ledger.transaction.reverses uuid null',
+        'ledger.transaction.description text null', 'ledger.transaction.metadata jsonb null',
+        'ledger.transaction.recorded_xid xid8'],
+    'every column, its type and whether it may be null');
+
+SELECT col_is_pk('ledger', 'ledger', 'id', 'key of ledger');
+SELECT col_is_pk('ledger', 'asset', ARRAY['ledger_id', 'code'], 'key of asset');
+SELECT is((SELECT pg_get_constraintdef(oid) FROM pg_constraint
+            WHERE conrelid = 'ledger.account'::regclass AND contype = 'p'),
+          'PRIMARY KEY (ledger_id, id) INCLUDE (asset)', 'key of account, with the asset');
+SELECT col_is_pk('ledger', 'balance', ARRAY['ledger_id', 'account_id'], 'key of balance');
+SELECT col_is_pk('ledger', 'transaction', ARRAY['ledger_id', 'id'], 'key of transaction');
+SELECT col_is_pk('ledger', 'entry', ARRAY['ledger_id', 'account_id', 'seq'], 'key of entry');
+SELECT col_is_unique('ledger', 'ledger', ARRAY['name'], 'names of ledgers');
+SELECT col_is_unique('ledger', 'account', ARRAY['ledger_id', 'code'], 'codes of accounts');
+SELECT is((SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'transaction_idempotency_key'),
+          'UNIQUE (ledger_id, principal, idempotency_key)', 'transaction_idempotency_key');
+SELECT is((SELECT collname FROM pg_attribute a JOIN pg_collation c ON c.oid = attcollation
+            WHERE attrelid = 'ledger.transaction'::regclass AND attname = 'idempotency_key'), 'C',
+          'keys are compared byte by byte');
+SELECT fk_ok('ledger', 'account', ARRAY['ledger_id', 'asset'], 'ledger', 'asset', ARRAY['ledger_id', 'code']);
+SELECT fk_ok('ledger', 'balance', ARRAY['ledger_id', 'account_id'], 'ledger', 'account',
+             ARRAY['ledger_id', 'id']);
+SELECT fk_ok('ledger', 'transaction', ARRAY['ledger_id', 'reverses'], 'ledger', 'transaction',
+             ARRAY['ledger_id', 'id']);
+SELECT is((SELECT indexdef FROM pg_indexes WHERE indexname = 'account_owner'),
+          'CREATE INDEX account_owner ON ledger.account USING btree (ledger_id, owner_id, created_at, id) '
+          'WHERE (owner_id IS NOT NULL)', 'an owner''s accounts in order');
+SELECT indexes_are('ledger', 'balance', ARRAY['balance_pkey'],
+                   'balance has no index but its key: updates stay HOT');
+SELECT indexes_are('ledger', 'entry', ARRAY['entry_pkey', 'entry_transaction']);
+SELECT ok((SELECT 'fillfactor=50' = ANY (reloptions) FROM pg_class WHERE oid = 'ledger.balance'::regclass),
+          'pages of balance are half empty');
+
+SELECT * FROM finish();
+ROLLBACK;
