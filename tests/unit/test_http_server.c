@@ -110,6 +110,11 @@ static void handle_headers(struct http_request *request) {
 static const struct http_route routes[] = {
     {.method = HTTP_GET, .pattern = "/plain", .handle = handle_plain},
     {.method = HTTP_GET, .pattern = "/mine", .access = HTTP_BEARER, .handle = handle_plain},
+    {.method = HTTP_POST,
+     .pattern = "/mine",
+     .access = HTTP_BEARER,
+     .body = HTTP_BODY_JSON,
+     .handle = handle_echo},
     {.method = HTTP_POST, .pattern = "/echo", .body = HTTP_BODY_JSON, .handle = handle_echo},
     {.method = HTTP_POST,
      .pattern = "/small",
@@ -343,6 +348,14 @@ SERVED(a_client_that_still_sends_gets_its_answer) {
     ck_assert(answer.closed && !answer.reset);
 }
 
+SERVED(http_2_is_off) {
+    EXCHANGE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    expect_statuses(1, 400);
+    EXCHANGE("GET /plain HTTP/1.1\r\n" HOST "Connection: Upgrade, HTTP2-Settings, close\r\n"
+             "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n");
+    expect_statuses(1, 200);
+}
+
 SERVED(head_has_no_body) {
     EXCHANGE("HEAD /plain HTTP/1.1\r\n" HOST "\r\n"
              "GET /plain HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
@@ -370,18 +383,18 @@ SERVED(sizes_per_route) {
 SERVED(order_of_checks) {
     /* A body that is wrong in every way, on a path that wants a token. */
 #define WRONG "Content-Type: text/plain\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{"
-    EXCHANGE("POST /mine HTTP/1.1\r\n" HOST WRONG);
+    EXCHANGE("PUT /mine HTTP/1.1\r\n" HOST WRONG);
     expect_statuses(1, 405);
-    ck_assert_ptr_nonnull(strstr(answer.bytes, "allow: GET, HEAD\r\n"));
+    ck_assert_ptr_nonnull(strstr(answer.bytes, "allow: GET, HEAD, POST\r\n"));
     EXCHANGE("POST /nowhere HTTP/1.1\r\n" HOST WRONG);
     expect_statuses(1, 404);
-    EXCHANGE("GET /mine HTTP/1.1\r\n" HOST WRONG);
+    EXCHANGE("POST /mine HTTP/1.1\r\n" HOST WRONG);
     expect_statuses(1, 401);
     ck_assert_ptr_nonnull(strstr(answer.bytes, "www-authenticate: Bearer realm=\"test\"\r\n"));
-    EXCHANGE("GET /mine?access_token=a HTTP/1.1\r\n" HOST "Authorization: Bearer a\r\n" WRONG);
+    EXCHANGE("POST /mine?access_token=a HTTP/1.1\r\n" HOST "Authorization: Bearer a\r\n" WRONG);
     expect_statuses(1, 401);
     ck_assert_ptr_nonnull(strstr(answer.bytes, "error=\"invalid_token\"\r\n"));
-    EXCHANGE("GET /mine HTTP/1.1\r\n" HOST "Authorization: Bearer a b\r\n" WRONG);
+    EXCHANGE("POST /mine HTTP/1.1\r\n" HOST "Authorization: Bearer a b\r\n" WRONG);
     expect_statuses(1, 400);
     ck_assert_ptr_nonnull(strstr(answer.bytes, "error=\"invalid_request\"\r\n"));
     EXCHANGE("POST /echo HTTP/1.1\r\n" HOST WRONG);
@@ -510,9 +523,11 @@ SERVED(draining) {
     int busy = client_connect();
     client_send(busy, LATER(200) "\r\n", sizeof(LATER(200) "\r\n") - 1);
     pause_ms(50);
+    int64_t begun_us = loop_clock_us();
     loop_post(loop, &drain);
     client_read(idle, &answer, NULL, 0);
     ck_assert(answer.closed && answer.length == 0);
+    ck_assert_int_lt(loop_clock_us() - begun_us, RECEIVE_TIMEOUT_MS * 1000 / 2);
     client_read(busy, &answer, NULL, 0);
     expect_statuses(1, 200);
     ck_assert(answer.closed);
@@ -529,6 +544,7 @@ int main(void) {
     tcase_add_test(tests, pipelined_bad_one_ends_the_connection);
     tcase_add_test(tests, answers_of_libh2o_are_problems);
     tcase_add_test(tests, a_client_that_still_sends_gets_its_answer);
+    tcase_add_test(tests, http_2_is_off);
     tcase_add_test(tests, head_has_no_body);
     tcase_add_test(tests, sizes_per_route);
     tcase_add_test(tests, order_of_checks);
