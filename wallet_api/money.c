@@ -17,7 +17,7 @@
 struct money_call {
     struct http_request *request;
     struct wallet_thread *thread;
-    bool replays; /* the key stands in the header alone: a repetition gets the first answer */
+    bool replays; /* the key stands in the header: a repetition gets the first answer */
     struct journal_command command;
 };
 
@@ -66,8 +66,7 @@ static void refuse(struct http_request *request, const struct operation_errors *
     http_reply_problem(request, &problem);
 }
 
-/* The header's key, instead of the body's or beside it; the body's was read before, and is the one
- * that decides how a repetition is answered. */
+/* The header's key, instead of the body's or beside it; the body's was read before. */
 static void read_header_key(struct http_text header, struct money_call *call,
                             struct operation_errors *errors) {
     struct journal_command *command = &call->command;
@@ -77,10 +76,9 @@ static void read_header_key(struct http_text header, struct money_call *call,
         operation_refuse(errors, "Idempotency-Key", OPERATION_KEY_RULE);
         return;
     }
-    if (command->key_length > 0) {
-        if (command->key_length != key_length || memcmp(command->key, key, key_length) != 0) {
-            operation_refuse(errors, "Idempotency-Key", "differs from idempotency_key in the body");
-        }
+    if (command->key_length > 0 &&
+        (command->key_length != key_length || memcmp(command->key, key, key_length) != 0)) {
+        operation_refuse(errors, "Idempotency-Key", "differs from idempotency_key in the body");
         return;
     }
     memcpy(command->key, key, key_length);
