@@ -66,8 +66,9 @@ SELECT is_empty(
           AND has_table_privilege('public', oid, privilege) $$,
     'PUBLIC: nothing on tables');
 SELECT is_empty(
-    $$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-        WHERE relnamespace = 'auth'::regnamespace AND attacl::text LIKE '%{=%' $$,
+    $$ SELECT attrelid::regclass, attname, privilege_type
+         FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, aclexplode(attacl)
+        WHERE relnamespace = 'auth'::regnamespace AND grantee = 0 $$,
     'PUBLIC: nothing on columns');
 SELECT ok(NOT has_schema_privilege('public', 'auth', 'USAGE, CREATE'), 'PUBLIC: not the schema');
 SELECT ok(NOT has_database_privilege('public', current_database(), 'CONNECT, CREATE, TEMPORARY'),

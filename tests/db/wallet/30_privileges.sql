@@ -58,8 +58,9 @@ SELECT is_empty(
           AND has_table_privilege('public', oid, privilege) $$,
     'PUBLIC: nothing on tables');
 SELECT is_empty(
-    $$ SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-        WHERE relnamespace = 'ledger'::regnamespace AND attacl::text LIKE '%{=%' $$,
+    $$ SELECT attrelid::regclass, attname, privilege_type
+         FROM pg_attribute JOIN pg_class c ON c.oid = attrelid, aclexplode(attacl)
+        WHERE relnamespace = 'ledger'::regnamespace AND grantee = 0 $$,
     'PUBLIC: nothing on columns');
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc

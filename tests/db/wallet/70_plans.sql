@@ -18,6 +18,8 @@ AS $$ SELECT format(
 CREATE TEMP TABLE batch AS
 SELECT n, pg_temp.batch(first, size) AS sql FROM (VALUES (1, 1, 1), (2, 2, 1000), (3, 1002, 3)) AS v (n, first, size);
 GRANT SELECT ON batch TO PUBLIC;
+-- The bait: statistics that make reading the few rows the cheapest plan.
+ANALYZE ledger.account, ledger.transaction, ledger.entry;
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.sequential_scans();
 
 SET ROLE wallet_service;
