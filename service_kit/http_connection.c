@@ -6,7 +6,7 @@
  *               receive_timeout_ms
  *   input       libh2o would gather 400 KiB of head per connection: once a second those that hold
  *               more than a request may have are cut
- *   output      TCP_USER_TIMEOUT closes one that does not take its answer
+ *   output      TCP_USER_TIMEOUT, set on the listener, closes one that does not take its answer
  *
  * Closing with unread input makes the kernel send a reset, which can destroy an answer on its way
  * ("413" would arrive as "connection reset").  So an answer that ends a connection early keeps a
@@ -202,14 +202,23 @@ static void on_police(struct loop_timer *timer) {
     struct http_thread *thread = H2O_STRUCT_FROM_MEMBER(struct http_thread, police_timer, timer);
     size_t input_max =
         HTTP_HEAD_MAX_BYTES + thread->server->h2o.max_request_entity_size + INPUT_SLACK_BYTES;
+    size_t cut_count = 0;
+    const char *peer = NULL;
     for (struct http_connection *connection = thread->connections; connection != NULL;
          connection = connection->next) {
         if (connection->socket == NULL || connection->request != NULL || connection->cut ||
             connection->socket->input->size <= input_max)
             continue;
-        log_message(LOG_WARN, "http_connection_cut", "peer", http_connection_peer(connection));
         connection->cut = true;
+        cut_count++;
+        peer = http_connection_peer(connection);
         shutdown(h2o_socket_get_fd(connection->socket), SHUT_RDWR);
+    }
+    if (cut_count > 0) {
+        log_begin(&thread->line, LOG_WARN, "http_connections_cut");
+        log_integer(&thread->line, "count", (int64_t)cut_count);
+        log_string(&thread->line, "last_peer", peer);
+        log_end(&thread->line);
     }
     loop_timer_start(thread->loop, timer, POLICE_US);
 }

@@ -27,7 +27,6 @@ struct http_server_settings {
     size_t connections_max;     /* per thread; further ones wait in the kernel's queue */
     int64_t request_timeout_ms; /* the deadline of a request */
     int64_t receive_timeout_ms; /* an idle connection, or a request that does not arrive */
-    int64_t send_timeout_ms;    /* an answer that is not taken */
     struct metrics *metrics;
 };
 
