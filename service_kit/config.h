@@ -19,12 +19,12 @@ enum config_type {
 };
 
 struct config_setting {
-    const char *name;          /* environment variable */
-    const char *alias;         /* another name for it, or NULL; `name` wins */
+    const char *name;  /* environment variable */
+    const char *alias; /* another name for it, or NULL; `name` wins */
     enum config_type type;
     const char *default_value; /* NULL: required */
     bool secret;
-    int64_t minimum, maximum;  /* INTEGER: range; TEXT: length in bytes, maximum 0 = 4096 */
+    int64_t minimum, maximum; /* INTEGER: range; TEXT: length in bytes, maximum 0 = 4096 */
     const char *choices;
     const char *help; /* one line */
     size_t offset;    /* of the target in the caller's struct */
@@ -41,7 +41,8 @@ struct config *config_load(const struct config_setting *settings, size_t count,
                            const char *env_file, void *target, char *error, size_t error_size);
 void config_free(struct config *config);
 
-/* The table as text for --help, and the effective values (secrets as "(set)") for --check-config. */
+/* The table as text for --help, and the effective values (secrets as "(set)") for --check-config.
+ */
 void config_print_help(const struct config_setting *settings, size_t count);
 void config_print_values(const struct config_setting *settings, size_t count, const void *target);
 

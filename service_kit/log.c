@@ -379,6 +379,7 @@ void log_boolean(struct log_line *line, const char *name, bool value) {
 
 void log_begin(struct log_line *line, enum log_level level, const char *event) {
     line->enabled = level >= settings.level;
+    line->length = 0;
     if (!line->enabled) {
         return;
     }

@@ -36,7 +36,8 @@ struct log_line {
 };
 void log_begin(struct log_line *line, enum log_level level, const char *event);
 void log_text(struct log_line *line, const char *name, const char *text, size_t length);
-void log_string(struct log_line *line, const char *name, const char *text); /* NUL-terminated, NULL: null */
+void log_string(struct log_line *line, const char *name,
+                const char *text); /* NUL-terminated, NULL: null */
 void log_integer(struct log_line *line, const char *name, int64_t value);
 void log_boolean(struct log_line *line, const char *name, bool value);
 void log_end(struct log_line *line);

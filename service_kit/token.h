@@ -14,16 +14,16 @@
 
 #define TOKEN_LENGTH_MAX 4096
 #define TOKEN_SECRET_MIN 32
-#define TOKEN_LEEWAY_S 30
+#define TOKEN_LEEWAY_S   30
 
 enum token_result {
     TOKEN_VALID,
-    TOKEN_MALFORMED,     /* not three segments of base64url, too long, header not ours */
+    TOKEN_MALFORMED, /* not three segments of base64url, too long, header not ours */
     TOKEN_WRONG_ALGORITHM,
     TOKEN_BAD_SIGNATURE,
-    TOKEN_BAD_CLAIMS,    /* a claim is missing, of the wrong type, or not for us */
+    TOKEN_BAD_CLAIMS, /* a claim is missing, of the wrong type, or not for us */
     TOKEN_EXPIRED,
-    TOKEN_NOT_YET,       /* nbf or iat in the future */
+    TOKEN_NOT_YET, /* nbf or iat in the future */
 };
 const char *token_result_name(enum token_result result);
 
@@ -40,13 +40,13 @@ struct token_claims {
     int64_t expires_at_unix_s;
 };
 
-__attribute__((warn_unused_result)) enum token_result token_verify(const struct token_policy *policy,
-                                                           const char *token, size_t length,
-                                                           int64_t now_unix_s,
-                                                           struct token_claims *claims);
-/* Issues a token with sub, iat, exp, jti (and iss, aud when configured); free() it. NULL: failure. */
+__attribute__((warn_unused_result)) enum token_result
+token_verify(const struct token_policy *policy, const char *token, size_t length,
+             int64_t now_unix_s, struct token_claims *claims);
+/* Issues a token with sub, iat, exp, jti (and iss, aud when configured); free() it. NULL: failure.
+ */
 __attribute__((warn_unused_result)) char *token_issue(const struct token_policy *policy,
-                                              const uint8_t subject[static 16],
-                                              int64_t now_unix_s, int64_t lifetime_s);
+                                                      const uint8_t subject[static 16],
+                                                      int64_t now_unix_s, int64_t lifetime_s);
 
 #endif

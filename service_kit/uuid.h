@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UUID_SIZE 16
+#define UUID_SIZE        16
 #define UUID_TEXT_LENGTH 36
 
 /* Reads the 8-4-4-4-12 form, either case; nothing else. */
