@@ -35,9 +35,6 @@ add_custom_command(
 set(openapi_outputs)
 foreach(service IN ITEMS auth_api wallet_api)
     set(document ${PROJECT_SOURCE_DIR}/${service}/openapi.yaml)
-    if(NOT EXISTS ${document})
-        continue()
-    endif()
     add_custom_command(
         OUTPUT ${share}/openapi/${service}.json
         COMMAND ${CMAKE_COMMAND} -E make_directory ${share}/openapi
