@@ -33,6 +33,7 @@
 #define LINGER_BYTES_MAX  (4U << 20)
 #define LINGER_READ_SIZE  16384
 #define LINGER_READS      16
+#define DRAIN_GRACE_US    300000
 #define DRAIN_RECEIVE_MS  1000
 
 static bool accept_connections(struct http_thread *thread);
@@ -247,6 +248,7 @@ void http_connections_end(struct http_thread *thread) {
     assert(thread->connections == NULL);
     close_listener(thread);
     loop_timer_stop(thread->loop, &thread->police_timer);
+    loop_timer_stop(thread->loop, &thread->grace_timer);
 }
 
 void http_thread_listen(struct http_thread *thread) {
@@ -255,6 +257,21 @@ void http_thread_listen(struct http_thread *thread) {
     set_listening(thread, true);
 }
 
+static void on_grace_over(struct loop_timer *timer) {
+    struct http_thread *thread = H2O_STRUCT_FROM_MEMBER(struct http_thread, grace_timer, timer);
+    for (struct http_connection *connection = thread->connections; connection != NULL;
+         connection = connection->next) {
+        /* A request that lies in the kernel's buffer is still read and answered after this. */
+        if (connection->socket != NULL && connection->request == NULL &&
+            connection->socket->input->size == 0)
+            shutdown(h2o_socket_get_fd(connection->socket), SHUT_RD);
+    }
+}
+
+/*
+ * Cutting an idle connection at once would meet the requests that are on their way to us.  For a
+ * moment a client that is about to send still gets an answer, which tells it to go elsewhere.
+ */
 void http_thread_drain(struct http_thread *thread) {
     if (thread->draining)
         return;
@@ -265,11 +282,6 @@ void http_thread_drain(struct http_thread *thread) {
     close_listener(thread);
     h2o_context_request_shutdown(&thread->h2o);
     thread->h2o.http1.req_timeout.timeout = DRAIN_RECEIVE_MS;
-    for (struct http_connection *connection = thread->connections; connection != NULL;
-         connection = connection->next) {
-        /* A request that lies in the kernel's buffer is still read and answered after this. */
-        if (connection->socket != NULL && connection->request == NULL &&
-            connection->socket->input->size == 0)
-            shutdown(h2o_socket_get_fd(connection->socket), SHUT_RD);
-    }
+    thread->grace_timer.on_fire = on_grace_over;
+    loop_timer_start(thread->loop, &thread->grace_timer, DRAIN_GRACE_US);
 }

@@ -57,6 +57,7 @@ struct http_thread {
     size_t request_count;
     struct loop_timer retry_timer;  /* accepting again after the process ran out of descriptors */
     struct loop_timer police_timer; /* looks for connections that hoard input */
+    struct loop_timer grace_timer;  /* draining: then idle connections are closed */
     struct http_block *spare_blocks;
     size_t spare_block_count;
     struct http_tokens *tokens;

@@ -42,8 +42,8 @@ struct http_thread *http_thread_create(struct http_server *server, struct loop *
                                        int listener, void *state, void *owner);
 /* Begins to accept connections. */
 void http_thread_listen(struct http_thread *thread);
-/* Takes what waits in the listener's queue, closes it, closes idle connections, and ends each other
- * one with its next answer. */
+/* Takes what waits in the listener's queue, closes it, ends each connection with its next answer,
+ * and idle ones a moment later. */
 void http_thread_drain(struct http_thread *thread);
 size_t http_thread_connections(const struct http_thread *thread);
 /* Requests that somebody holds, answered or not. */

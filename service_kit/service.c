@@ -226,12 +226,13 @@ static int run(struct service_process *process, struct service *service) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
     process_init(process, service);
-    service_load_assets(process);
-    if (!service_listen(process, error, sizeof(error)) ||
-        (service->start != NULL && !service->start(service, error, sizeof(error)))) {
+    bool ready = service_listen(process, error, sizeof(error)) &&
+                 (service->start == NULL || service->start(service, error, sizeof(error)));
+    if (!ready) {
         process_free(process);
         return fail(service, EXIT_FAILURE, error);
     }
+    service_load_assets(process);
     bool started = service_threads_start(process, error, sizeof(error));
     if (started) {
         log_startup(process);
