@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 
 import pytest
@@ -45,6 +46,12 @@ def auth_settings(databases, secret):
     """Environment of an auth_api; bcrypt is as cheap as it can be."""
     return {**databases.copy("auth").environment(), "JWT_SECRET": secret, "BCRYPT_COST": "4",
             "THREADS": "2"}
+
+
+def pytest_configure():
+    """Some tests hold thousands of sockets, and so do the services that they start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft < 8192 <= hard else soft, hard))
 
 
 journals = []  # databases of running wallet services

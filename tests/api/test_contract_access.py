@@ -64,11 +64,11 @@ def test_401_comes_before_the_body_is_judged(bare, name):
         assert_unauthorized(response)
 
 
-@pytest.mark.parametrize("value", ["Basic dXNlcjpwYXNzd29yZA==", "Bearer", "Bearer ", "Bearer a b",
-                                   "Bearer x", "Bearer a.b.c", "Token abc", "", "Bearer  ",
-                                   "Bearer " + "a" * 5000],
-                         ids=["basic", "no_token", "empty_token", "two_words", "no_jwt", "three_dots",
-                              "other_scheme", "empty", "spaces", "5000_characters"])
+@pytest.mark.parametrize("value", ["Basic dXNlcjpwYXNzd29yZA==", "Bearer", "Bearer a b", "Bearer x",
+                                   "Bearer a.b.c", "Token abc", "", "Bearer " + "a" * 5000,
+                                   "Bearer a.b!c.d"],
+                         ids=["basic", "no_token", "two_words", "no_jwt", "three_parts",
+                              "other_scheme", "empty", "5000_characters", "no_base64url"])
 def test_malformed_authorization_is_401_or_400(bare, value):
     response = call(bare, "list_accounts", {"Authorization": value})
     if response.status_code == 400:
@@ -102,7 +102,7 @@ def wrong_tokens(secret):
         "four_segments": f"{whole}.{signature}",
         "padding": whole + "=",
         "plus_alphabet": whole[:-1] + "+",
-        "junk_in_signature": f"{head}.{claims}.{signature[:5]}!{signature[5:]}",
+        "junk_in_signature": f"{head}.{claims}.{signature[:5]}~{signature[5:]}",
         "claims_changed": f"{head}.{tokens.base64url(b'{}')}.{signature}",
         "claims_no_json": tokens.encode(b"nothing", secret),
         "claims_array": tokens.encode([who], secret),

@@ -13,7 +13,7 @@ from support.api import User
 from support.cluster import Cluster
 from support.databases import Databases, check_invariants
 from support.journal import assert_calls_are_told_true, transactions_of
-from support.load import Client, Load, money_body, transfer_body
+from support.load import Client, Load, money_body, together, transfer_body
 from support.service import Service
 from support.settings import scaled
 from support.waiting import wait_until
@@ -52,20 +52,25 @@ class Bank:
 
     def settle(self, calls):
         """Asks again, with the same key, for every call whose outcome nobody was told."""
-        settled = 0
-        for call in calls:
-            if call.status not in (None, 503):
-                continue
-            settled += 1
-            client = Client(self.service.port, call.token)
-            again = client.send(call.path, call.body)
+        open_calls = [call for call in calls if call.status in (None, 503)]
+
+        def ask_again(number):
+            for call in open_calls[number::CLIENTS]:
+                client = clients[number]
+                client.token = call.token
+                again = client.send(call.path, call.body)
+                assert again.status in (200, 409), f"expected the truth about {call}, got {again}"
+                if again.status == 409:
+                    assert again.answer["same_request"] is True, f"expected {call} in {again}"
+
+        clients = [Client(self.service.port, None) for _ in range(CLIENTS)]
+        together(CLIENTS, ask_again)
+        for client in clients:
             client.close()
-            assert again.status in (200, 409), f"expected the truth about {call}, got {again}"
-            found = transactions_of(self.database, [call.key])
-            assert found == {call.key: 1}, f"expected one transaction for {call}: {found}"
-            if again.status == 409:
-                assert again.answer["same_request"] is True
-        return settled
+        found = transactions_of(self.database, [call.key for call in open_calls])
+        for call in open_calls:
+            assert found[call.key] == 1, f"expected one transaction for {call}: {found[call.key]}"
+        return len(open_calls)
 
     def check(self, calls):
         assert_calls_are_told_true(self.database, calls)

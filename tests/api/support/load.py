@@ -98,7 +98,7 @@ class Load:
             call = client.send(*next_call(number))
             self.calls[number].append(call)
             if call.status is None or call.status == 503:
-                time.sleep(0.02)  # as a polite client would
+                time.sleep(0.1)  # as a polite client would
         client.close()
 
     def start(self):
