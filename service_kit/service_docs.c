@@ -1,9 +1,8 @@
 /*
  * Design.  The OpenAPI document and Swagger UI's files are read once at start and served from
  * memory.  The page and its script are ours: nothing inline, nothing from another host, and a
- * Content-Security-Policy that says so.  Swagger UI sets style attributes, hence 'unsafe-inline'
- * for styles.  A file that is missing is named in the log, and its path answers 404; the service's
- * own calls do not depend on it.
+ * Content-Security-Policy that says so.  A file that is missing is named in the log, and its path
+ * answers 404; the service's own calls do not depend on it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@
 #define ASSET_CACHE    "public, max-age=3600"
 
 static const char content_security_policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
 
