@@ -36,13 +36,16 @@ const struct db_statement BATCH_STATEMENTS[] = {
                  "  JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"
                  " WHERE a.ledger_id = $1::integer AND a.id = ANY (" LOCKED_IDS ")"
                  " ORDER BY a.id"},
+    /* OFFSET 0: a plan made on empty tables would otherwise walk all of a ledger's keys. */
     {"keys", "SELECT k.ordinal, t.id, t.request_digest, e.balance_after"
              "  FROM unnest($2::uuid[], $3::text[], $4::uuid[])"
              "       WITH ORDINALITY k(principal, key, account, ordinal)"
-             "  JOIN ledger.transaction t ON t.ledger_id = $1::integer"
-             "       AND t.principal = k.principal AND t.idempotency_key = k.key COLLATE \"C\""
-             "  LEFT JOIN ledger.entry e ON e.ledger_id = $1::integer"
-             "       AND e.transaction_id = t.id AND e.account_id = k.account"},
+             " CROSS JOIN LATERAL (SELECT x.id, x.request_digest FROM ledger.transaction x"
+             "       WHERE x.ledger_id = $1::integer AND x.principal = k.principal"
+             "       AND x.idempotency_key = k.key COLLATE \"C\" OFFSET 0) t"
+             "  LEFT JOIN LATERAL (SELECT y.balance_after FROM ledger.entry y"
+             "       WHERE y.ledger_id = $1::integer AND y.transaction_id = t.id"
+             "       AND y.account_id = k.account OFFSET 0) e ON true"},
     {"write", "WITH t AS (INSERT INTO ledger.transaction"
               " (ledger_id, id, kind, principal, idempotency_key, request_digest)"
               " SELECT $1::integer, u.*"
