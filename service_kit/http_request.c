@@ -265,6 +265,9 @@ enum http_fault http_request_read_head(struct http_request *request) {
     size_t available = body->base != NULL ? (size_t)(body->base - input->bytes) : input->size;
     struct http_head *head = &request->thread->head;
     enum http_fault fault = http_edge_read(input->bytes, available, head);
+    /* Two parsers read this head: where they disagree about its end, nobody may go on. */
+    if (fault == HTTP_FAULT_NONE && body->base != NULL && head->length != available)
+        fault = HTTP_FAULT_REQUEST_LINE;
 
     size_t length = head->length;
     if (length == 0)

@@ -204,3 +204,27 @@ void http_thread_free(struct http_thread *thread) {
     http_tokens_free(thread->tokens);
     free(thread);
 }
+
+/*
+ * libh2o 2.2.5 keeps up to 16 buffers and 16 chunks of memory pools in each thread for the next
+ * use, and has no call to free them.  Buffers are reached by their prototype; chunks by a pool that
+ * takes all of them, and is then taken apart here instead of handing them back.
+ */
+void http_thread_release_memory(void) {
+    enum { CHUNKS_KEPT = 16, QUARTER = 1000 };
+    h2o_mem_recycle_t *buffers = &h2o_socket_buffer_prototype.allocator;
+    while (buffers->cnt > 0)
+        free(h2o_mem_alloc_recycle(buffers, 1));
+
+    h2o_mem_pool_t pool;
+    h2o_mem_init_pool(&pool);
+    for (int i = 0; i < 4 * (CHUNKS_KEPT + 1); i++)
+        (void)h2o_mem_alloc_pool(&pool, QUARTER);
+    assert(pool.directs == NULL);
+    struct http_block *chunk = (struct http_block *)(void *)pool.chunks; /* `next` comes first */
+    while (chunk != NULL) {
+        struct http_block *next = chunk->next;
+        free(chunk);
+        chunk = next;
+    }
+}

@@ -51,6 +51,9 @@ size_t http_thread_requests(const struct http_thread *thread);
 /* Without connections and requests. */
 void http_thread_free(struct http_thread *thread);
 
+/* Frees what libh2o keeps per thread; the last thing that a thread with a loop does. */
+void http_thread_release_memory(void);
+
 /* For the routes of the process itself. */
 void *http_thread_owner(const struct http_request *request);
 /* Bytes that live as long as the process; they are not copied.  `cache_control` NULL: no-store. */

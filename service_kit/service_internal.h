@@ -32,6 +32,7 @@ struct service_thread {
     size_t number;
     int listener;
     pthread_t handle;
+    bool created;      /* there is a thread behind the handle */
     struct loop *loop; /* made before the thread starts, so that messages can always be posted */
     struct http_thread *http;
     void *state;

@@ -5,15 +5,13 @@
  *   STARTING -thread_main-> SERVING -"drain"-> (drained, or out of time) -> ENDED
  *   STARTING -thread_start failed-> FAILED
  *
- * No thread listens before all could start.  A thread that has ended waits for the end of the
- * process instead of leaving: libh2o keeps a few buffers per thread that only it could free.
+ * No thread listens before all could start.
  */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "service_kit/log.h"
 #include "service_kit/service_internal.h"
@@ -119,11 +117,7 @@ static void end_thread(struct service_thread *thread) {
     if (service->thread_stop != NULL)
         service->thread_stop(thread->state);
     settle(thread->loop);
-}
-
-_Noreturn static void park(void) {
-    for (;;)
-        pause();
+    http_thread_release_memory();
 }
 
 static void *thread_main(void *argument) {
@@ -133,15 +127,15 @@ static void *thread_main(void *argument) {
     atomic_store(&thread->phase, started ? THREAD_SERVING : THREAD_FAILED);
     sem_post(&thread->process->progress);
     if (!started)
-        park();
+        return NULL;
     while (!thread->draining || !(thread->drain_expired || is_drained(thread))) {
         loop_run_once(thread->loop);
         log_flush();
     }
     end_thread(thread);
     log_flush();
-    atomic_store(&thread->phase, THREAD_ENDED); /* from here on it may be freed */
-    park();
+    atomic_store(&thread->phase, THREAD_ENDED);
+    return NULL;
 }
 
 /* ---- seen from the main thread ---- */
@@ -171,12 +165,12 @@ bool service_threads_start(struct service_process *process, char *error, size_t 
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     size_t started = 0;
     bool ok = true;
     for (size_t i = 0; ok && i < process->thread_count; i++) {
         struct service_thread *thread = &process->threads[i];
         ok = pthread_create(&thread->handle, &attributes, thread_main, thread) == 0;
+        thread->created = ok;
         if (ok)
             started++;
     }
@@ -215,7 +209,10 @@ bool service_threads_stop(struct service_process *process) {
         }
     }
     bool drained = true;
-    for (size_t i = 0; i < process->thread_count; i++)
+    for (size_t i = 0; i < process->thread_count; i++) {
+        if (process->threads[i].created)
+            pthread_join(process->threads[i].handle, NULL);
         drained = drained && !process->threads[i].cut;
+    }
     return drained;
 }
