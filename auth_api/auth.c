@@ -15,6 +15,7 @@
 #include "auth_api/password.h"
 #include "auth_api/store.h"
 #include "service_kit/db_check.h"
+#include "service_kit/db_schema.h"
 #include "service_kit/log.h"
 #include "service_kit/memory.h"
 
@@ -182,6 +183,8 @@ void *auth_thread_start(struct service_thread *service_thread) {
                                           .queue_max = QUERY_QUEUE_MAX};
     thread->pool =
         db_pool_create(thread->loop, &db, &pool, STORE_STATEMENTS, STORE_STATEMENT_COUNT);
+    thread->schema =
+        db_schema_watch(thread->loop, thread->pool, service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
     loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
     return thread;
@@ -191,6 +194,10 @@ bool auth_thread_ready(void *state, const char **reason) {
     const struct auth_thread *thread = state;
     if (!db_pool_ready(thread->pool)) {
         *reason = "database";
+        return false;
+    }
+    if (!db_schema_expected(thread->schema)) {
+        *reason = "schema";
         return false;
     }
     return true;
@@ -205,6 +212,7 @@ void auth_thread_stop(void *state) {
     struct auth_thread *thread = state;
     assert(auth_thread_idle(thread));
     loop_timer_stop(thread->loop, &thread->gauges);
+    db_schema_stop(thread->schema);
     db_pool_close(thread->pool);
     free(thread);
 }

@@ -39,6 +39,7 @@ struct auth_thread {
     size_t number;
     struct metrics *metrics;
     struct db_pool *pool;
+    struct db_schema *schema;
     struct uuid_generator uuids;
     struct loop_timer gauges;
     size_t hashing; /* jobs with the workers */

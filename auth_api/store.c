@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "auth_api/auth.h"
+#include "service_kit/db_schema.h"
 #include "service_kit/log.h"
 
 #define FIND   "user_find"
 #define INSERT "user_insert"
 
 const struct db_statement STORE_STATEMENTS[] = {
+    DB_SCHEMA_STATEMENT,
     {FIND, "SELECT id, password_hash FROM auth.users WHERE username = $1::text"},
     {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
              " VALUES ($1::uuid, $2::text, $3::text)"},

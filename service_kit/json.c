@@ -490,6 +490,7 @@ void json_free(struct json_document *document) {
     struct chunk *chunk = document->chunks;
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
+        explicit_bzero(chunk->bytes, chunk->used); /* a body may hold a password */
         free(chunk);
         chunk = next;
     }

@@ -218,12 +218,12 @@ void loop_post(struct loop *loop, struct loop_message *message) {
     bool was_empty = loop->messages == NULL;
     *loop->messages_tail = message;
     loop->messages_tail = &message->next;
-    pthread_mutex_unlock(&loop->mutex);
-    if (was_empty) {
+    if (was_empty) { /* within the lock: once it is open, the loop may be told to end */
         uint64_t one = 1;
         ssize_t written = write(loop->wakeup_fd, &one, sizeof(one));
         (void)written; /* fails only when the counter is at its end: then it is readable anyway */
     }
+    pthread_mutex_unlock(&loop->mutex);
 }
 
 static void on_wakeup(void *owner) {

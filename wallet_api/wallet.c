@@ -15,6 +15,7 @@
 #include "ledger_core/engine/asset.h"
 #include "ledger_core/journal/check.h"
 #include "service_kit/db_check.h"
+#include "service_kit/db_schema.h"
 #include "service_kit/log.h"
 #include "service_kit/loop.h"
 #include "service_kit/memory.h"
@@ -275,6 +276,8 @@ void *wallet_thread_start(struct service_thread *service_thread) {
     thread->reader.ledger_id = wallet->ledger_id;
     thread->reader.pool =
         db_pool_create(thread->loop, &db, &reading, READER_STATEMENTS, READER_STATEMENT_COUNT);
+    thread->schema = db_schema_watch(thread->loop, thread->reader.pool,
+                                     service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
     loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
     return thread;
@@ -284,6 +287,10 @@ bool wallet_thread_ready(void *state, const char **reason) {
     const struct wallet_thread *thread = state;
     if (!journal_ready(thread->journal) || !db_pool_ready(thread->reader.pool)) {
         *reason = "database";
+        return false;
+    }
+    if (!db_schema_expected(thread->schema)) {
+        *reason = "schema";
         return false;
     }
     return true;
@@ -298,6 +305,7 @@ void wallet_thread_stop(void *state) {
     struct wallet_thread *thread = state;
     loop_timer_stop(thread->loop, &thread->gauges);
     journal_close(thread->journal);
+    db_schema_stop(thread->schema);
     db_pool_close(thread->reader.pool);
     free(thread);
 }

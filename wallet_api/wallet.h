@@ -51,6 +51,7 @@ struct wallet_thread {
     struct metrics *metrics;
     struct journal *journal;
     struct reader reader;
+    struct db_schema *schema;
     struct uuid_generator uuids;
     struct loop_timer gauges;
     struct journal_counters counted; /* already in the metrics */

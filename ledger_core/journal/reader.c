@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "ledger_core/journal/wire.h"
+#include "service_kit/db_schema.h"
 
 /* From PostgreSQL's epoch, 2000-01-01, to 1970-01-01. */
 #define EPOCH_DIFFERENCE_US 946684800000000LL
@@ -86,11 +87,12 @@ const struct db_statement READER_STATEMENTS[] = {
      "     WHERE x.ledger_id = $1::int4 AND x.id = m.account_id OFFSET 0) o"
      "   WHERE m.ledger_id = $1::int4 AND m.transaction_id = $3::uuid AND o.owner_id = $2::uuid)"
      " ORDER BY e.amount < 0, e.account_id, e.seq LIMIT 1000"},
+    DB_SCHEMA_STATEMENT,
 };
 const size_t READER_STATEMENT_COUNT = sizeof READER_STATEMENTS / sizeof READER_STATEMENTS[0];
 
-static_assert(READER_QUERY_COUNT == sizeof READER_STATEMENTS / sizeof READER_STATEMENTS[0],
-              "one statement for each query, in that order");
+static_assert(READER_QUERY_COUNT + 1 == sizeof READER_STATEMENTS / sizeof READER_STATEMENTS[0],
+              "one statement for each query, in that order, then the schema's version");
 static_assert(READER_ACCOUNTS_MAX == 10000 && READER_PAGE_MAX == 100 && READER_ENTRIES_MAX == 1000,
               "the LIMITs of the statements");
 
