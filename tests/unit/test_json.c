@@ -137,6 +137,8 @@ static const struct body bodies[] = {
     BODY("[\"\\uDFFF\"]", REFUSED, "[0]"),
     BODY("[\"\\ud800\\ud800\\udc00\"]", REFUSED, "[0]"),
     BODY("[\"\\ud800x\\udc00\"]", REFUSED, "[0]"),
+    BODY("[\"\\ud800\\udbff\"]", REFUSED, "[0]"),
+    BODY("[\"\\udc00\\udc00\"]", REFUSED, "[0]"),
     BODY("[\"\\ud800\\u0041\"]", REFUSED, "[0]"), /* yajl makes one wrong character of it */
     BODY("[\"\\ud800\\n\"]", REFUSED, "[0]"),
     BODY("[\"\\udc00\\ud800\"]", REFUSED, "[0]"),
@@ -527,15 +529,18 @@ START_TEST(writer_writes) {
     json_write_text(w, "cut here", 3);
     json_write_object_begin(w);
     json_write_object_end(w);
+    json_write_array_begin(w); /* where an object was before */
+    json_write_integer(w, 1);
+    json_write_array_end(w);
     json_write_array_end(w);
     json_write_key(w, "raw");
     json_write_raw(w, "{}", 2);
     json_write_member(w, "after", "");
     json_write_object_end(w);
-    expect_text(w,
-                "{\"text\":\"q\\\" b\\\\ n\\n e\\u001B u\xc3\xa9 /\",\"none\":null,"
-                "\"least\":-9223372036854775808,\"most\":9223372036854775807,"
-                "\"list\":[true,false,null,{\"a\": 1},[],\"cut\",{}],\"raw\":{},\"after\":\"\"}");
+    expect_text(
+        w, "{\"text\":\"q\\\" b\\\\ n\\n e\\u001B u\xc3\xa9 /\",\"none\":null,"
+           "\"least\":-9223372036854775808,\"most\":9223372036854775807,"
+           "\"list\":[true,false,null,{\"a\": 1},[],\"cut\",{},[1]],\"raw\":{},\"after\":\"\"}");
 }
 END_TEST
 
@@ -564,6 +569,13 @@ static void two_keys(struct json_writer *w) {
     json_write_object_begin(w);
     json_write_key(w, "a");
     json_write_key(w, "b");
+    json_write_object_end(w);
+}
+static void two_keys_and_text(struct json_writer *w) { /* the second would pass as a value */
+    json_write_object_begin(w);
+    json_write_key(w, "a");
+    json_write_key(w, "b");
+    json_write_string(w, "c");
     json_write_object_end(w);
 }
 static void key_without_value(struct json_writer *w) {
@@ -632,6 +644,7 @@ static void (*const misuses[])(struct json_writer *) = {
     value_without_key,
     text_without_key,
     two_keys,
+    two_keys_and_text,
     key_without_value,
     key_in_array,
     key_at_top,

@@ -468,17 +468,23 @@ START_TEST(signature_has_one_spelling) {
 }
 END_TEST
 
-/* The same for a header and a payload, where the signature covers the odd spelling. */
-START_TEST(segments_have_one_spelling) {
-    static const char *const headers[] = {"{\"alg\":\"HS256\"}", "{\"alg\":\"HS256\" }",
-                                          "{\"alg\":\"HS256\"  }"};
-    int odd = 0;
-    for (size_t i = 0; i < 3; i++) {
+/* The same for a header, where the signature covers the odd spelling. */
+START_TEST(header_has_one_spelling) {
+    static const struct {
+        const char *header;
+        enum { AS_IT_IS, SPARE_BIT_SET, ONE_CHARACTER_MORE } change;
+    } rows[] = {
+        {"{\"alg\":\"HS256\"}", AS_IT_IS},        {"{\"alg\":\"HS256\" }", AS_IT_IS},
+        {"{\"alg\":\"HS256\"  }", AS_IT_IS},      {"{\"alg\":\"HS256\" }", SPARE_BIT_SET},
+        {"{\"alg\":\"HS256\"  }", SPARE_BIT_SET}, {"{\"alg\":\"HS256\"}", ONE_CHARACTER_MORE},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char segments[1024], token[1100], signature[64];
-        size_t length = base64url(headers[i], strlen(headers[i]), segments);
-        const bool spare_bits = strlen(headers[i]) % 3 != 0;
-        if (spare_bits) { /* the next character differs in the lowest bit, which is spare */
+        size_t length = base64url(rows[i].header, strlen(rows[i].header), segments);
+        if (rows[i].change == SPARE_BIT_SET) { /* the next character differs in the lowest bit */
             segments[length - 1] = alphabet[strchr(alphabet, segments[length - 1]) - alphabet + 1];
+        } else if (rows[i].change == ONE_CHARACTER_MORE) { /* six bits of a byte that never comes */
+            segments[length++] = 'A';
         }
         segments[length++] = '.';
         length += base64url(MINIMUM, strlen(MINIMUM), segments + length);
@@ -488,10 +494,8 @@ START_TEST(segments_have_one_spelling) {
         const struct token_policy policy = {.secret = SECRET, .secret_length = strlen(SECRET)};
         struct token_claims claims;
         const enum token_result result = verify(&policy, token, (size_t)size, NOW, &claims);
-        ck_assert_int_eq(result, spare_bits ? TOKEN_MALFORMED : TOKEN_VALID);
-        odd += spare_bits;
+        ck_assert_int_eq(result, rows[i].change == AS_IT_IS ? TOKEN_VALID : TOKEN_MALFORMED);
     }
-    ck_assert_int_eq(odd, 2);
 }
 END_TEST
 
@@ -693,7 +697,7 @@ int main(void) {
     tcase_add_test(verifying, claims_are_read);
     tcase_add_test(verifying, every_change_is_refused);
     tcase_add_test(verifying, signature_has_one_spelling);
-    tcase_add_test(verifying, segments_have_one_spelling);
+    tcase_add_test(verifying, header_has_one_spelling);
     tcase_add_test(verifying, length_is_limited);
     tcase_add_test(verifying, huge_tokens_are_refused);
     tcase_add_test(verifying, tokens_of_others_are_accepted);
