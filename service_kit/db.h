@@ -61,7 +61,6 @@ struct db_result {
     char sqlstate[6];    /* of the first error, or "" */
     char constraint[64]; /* of the first error, or "" */
     char message[256];   /* of the first error or loss, for the log, never for a client */
-    size_t count;
     /* One per statement, in order; NULL for those that did not run.  Cleared after the callback. */
     PGresult *statements[DB_SEGMENT_STATEMENTS_MAX];
 };

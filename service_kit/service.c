@@ -72,7 +72,7 @@ void service_db_settings(const struct service_config *config, const char *applic
         .lock_timeout_ms = timeout_ms > 1 ? timeout_ms / 2 : 1,
         .idle_in_transaction_ms = 10000,
         .reconnect_min_ms = 100,
-        .reconnect_max_ms = 5000,
+        .reconnect_max_ms = 1000,
     };
 }
 

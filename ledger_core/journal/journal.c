@@ -22,8 +22,11 @@
     " -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off"                     \
     " -c enable_material=off -c enable_memoize=off"
 
-/* How long commands may gather while the database is away; then they are refused at once. */
-#define DOWN_GRACE_US 1000000
+/*
+ * How long commands may gather while the database is away, as when one connection is lost; then
+ * those that wait and those that come are refused at once.
+ */
+#define DOWN_GRACE_US 500000
 
 static void on_turn(struct loop_turn *turn) {
     poster_run((struct journal *)((char *)turn - offsetof(struct journal, turn)));
@@ -36,9 +39,20 @@ static void on_free_turn(struct loop_turn *turn) {
     free(journal);
 }
 
+static void on_grace_over(struct loop_timer *timer) {
+    struct journal *journal = (struct journal *)((char *)timer - offsetof(struct journal, grace));
+    journal->refusing = true;
+    poster_refuse(journal);
+}
+
 static void on_state(void *owner, bool ready) {
     struct journal *journal = owner;
-    journal->down_since_us = ready ? 0 : loop_clock_us();
+    if (ready) {
+        loop_timer_stop(journal->loop, &journal->grace);
+        journal->refusing = false;
+    } else {
+        loop_timer_start(journal->loop, &journal->grace, DOWN_GRACE_US);
+    }
     loop_turn_schedule(journal->loop, &journal->turn);
 }
 
@@ -54,7 +68,8 @@ struct journal *journal_create(struct loop *loop, const struct db_settings *db,
     journal->free_turn.on_turn = on_free_turn;
     journal->retry.on_fire = poster_on_retry;
     journal->watchdog.on_fire = poster_on_watchdog;
-    journal->down_since_us = loop_clock_us();
+    journal->grace.on_fire = on_grace_over;
+    loop_timer_start(loop, &journal->grace, DOWN_GRACE_US);
     struct db_settings posting = *db;
     posting.options = PLANNER_OPTIONS;
     journal->connection =
@@ -87,21 +102,17 @@ void journal_close(struct journal *journal) {
     poster_abandon(journal);
     loop_timer_stop(journal->loop, &journal->retry);
     loop_timer_stop(journal->loop, &journal->watchdog);
+    loop_timer_stop(journal->loop, &journal->grace);
     db_connection_close(journal->connection);
     /* The connection tells its last segment at the end of this turn; the journal goes after it. */
     loop_turn_schedule(journal->loop, &journal->free_turn);
 }
 
-static bool accepting(const struct journal *journal) {
-    if (journal->closing)
-        return false;
-    return journal->down_since_us == 0 || loop_clock_us() - journal->down_since_us < DOWN_GRACE_US;
-}
-
 bool journal_submit(struct journal *journal, struct journal_command *commands, size_t count,
                     bool atomic) {
     assert(count > 0 && count <= JOURNAL_BATCH_MAX);
-    if (!accepting(journal) || journal->queued + count > journal->settings.queue_max)
+    if (journal->refusing || journal->closing ||
+        journal->queued + count > journal->settings.queue_max)
         return false;
     uint32_t group = 0;
     if (atomic && count > 1) {

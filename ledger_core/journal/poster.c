@@ -407,18 +407,29 @@ void poster_on_watchdog(struct loop_timer *timer) {
     db_connection_break(journal->connection, "no answer from the database in time");
 }
 
+static void refuse_queue(struct journal *journal) {
+    while (journal->head != NULL) {
+        struct journal_command *command = journal->head;
+        journal->head = command->next;
+        journal->queued--;
+        command->end = JOURNAL_UNAVAILABLE;
+        tell(command);
+    }
+    journal->tail = &journal->head;
+}
+
+void poster_refuse(struct journal *journal) {
+    assert(journal->phase != POSTER_LOCKING && journal->phase != POSTER_WRITING);
+    while (journal->range_count > 0 && !current(journal)->in_doubt)
+        give_up_range(journal, JOURNAL_UNAVAILABLE, "");
+    refuse_queue(journal);
+}
+
 void poster_abandon(struct journal *journal) {
     while (journal->range_count > 0) {
         if (journal->phase == POSTER_WRITING)
             current(journal)->in_doubt = true;
         give_up_range(journal, JOURNAL_UNAVAILABLE, "");
     }
-    while (journal->head != NULL) {
-        struct journal_command *command = journal->head;
-        journal->head = command->next;
-        command->end = JOURNAL_UNAVAILABLE;
-        tell(command);
-    }
-    journal->tail = &journal->head;
-    journal->queued = 0;
+    refuse_queue(journal);
 }

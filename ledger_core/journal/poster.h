@@ -32,7 +32,7 @@ struct journal {
     struct journal_settings settings;
     struct db_connection *connection;
     struct uuid_generator ids;
-    int64_t down_since_us; /* 0: the connection is there */
+    bool refusing; /* the database has been away for longer than the grace */
     bool closing;
 
     struct journal_command *head, **tail;
@@ -48,6 +48,7 @@ struct journal {
     struct loop_turn turn, free_turn;
     struct loop_timer retry;    /* the pause of POSTER_WAITING */
     struct loop_timer watchdog; /* of LOCKING and WRITING */
+    struct loop_timer grace;    /* of a connection that is away */
     struct journal_counters counters;
 };
 
@@ -56,6 +57,8 @@ void poster_run(struct journal *journal);
 /* For the retry pause and the watchdog. */
 void poster_on_retry(struct loop_timer *timer);
 void poster_on_watchdog(struct loop_timer *timer);
+/* Refuses what waits, except what is in doubt: that is resolved when the database is back. */
+void poster_refuse(struct journal *journal);
 /* Ends everything queued and in work: UNKNOWN what is in doubt, UNAVAILABLE the rest. */
 void poster_abandon(struct journal *journal);
 
