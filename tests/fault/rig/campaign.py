@@ -21,7 +21,6 @@ from rig.faults import PACK, Faults
 from rig.report import Report
 from rig.world import World, amcheck
 
-CALM_S = 3.0
 # What the acceptance of a whole campaign asks for, by kind of fault.
 GOALS = {"service_kill": 100, "backend_kill": 100, "postmaster_kill": 100, "terminate_all": 100,
          "commit_reply": 200}
@@ -40,7 +39,8 @@ class Plan:
     program: str = None
     guards: tuple = ()
     threads: int = 2
-    until_caught: bool = False  # a mutant's run: stop at the first sign
+    calm_s: float = 3.0  # without a fault at the end: everything must succeed then
+    resolve_s: float = 300.0  # for the final phase
     deep: bool = True  # pg_amcheck too
 
 
@@ -124,13 +124,13 @@ def run(plan, cluster, databases, folder):
         config = {"ports": [service.port for service in world.services], "tokens": tokens,
                   "setup": setup.record(), "seed": plan.seed, "clients": plan.clients,
                   "rate": plan.rate, "only": plan.only, "abandon": plan.abandon,
-                  "history": str(folder / "history.jsonl")}
+                  "resolve_s": plan.resolve_s, "history": str(folder / "history.jsonl")}
         (folder / "load.json").write_text(json.dumps(config))
         load = LoadProcess(folder / "load.json")
         diary = Diary(folder / "faults.jsonl")
         load.wait("ready", scaled(60))
         _disturb(plan, world, load, diary, result)
-        _settle(world, load, diary, result)
+        _settle(plan, world, load, diary, result)
         _check(plan, world, folder, result)
     finally:
         if load is not None:
@@ -157,7 +157,7 @@ def _disturb(plan, world, load, diary, result):
     faults.wait_ready("the last fault", True, time.monotonic(), while_waiting)
     time.sleep(1.0)  # those who had met the fault try again
     diary.note("calm")
-    end = time.monotonic() + CALM_S
+    end = time.monotonic() + plan.calm_s
     while time.monotonic() < end:
         faults.tend()
         load.hear(0.1)
@@ -169,7 +169,7 @@ def _disturb(plan, world, load, diary, result):
     result.took["load"] = time.monotonic() - began
 
 
-def _settle(world, load, diary, result):
+def _settle(plan, world, load, diary, result):
     """Services end in good order, so that nothing is under way any more; then every open operation
     is asked for."""
     began = time.monotonic()
@@ -183,7 +183,7 @@ def _settle(world, load, diary, result):
     world.start()
     diary.note("final")
     load.order("resolve")
-    result.resolved = load.wait("resolved", scaled(330))
+    result.resolved = load.wait("resolved", scaled(plan.resolve_s + 30))
     load.order("end")
     wait_until(lambda: load.process.poll() is not None, "the clients' process ends", 30)
     result.took["final phase"] = time.monotonic() - began

@@ -61,7 +61,7 @@ class Faults:
         while time.monotonic() < end:
             self.tend()
             while_waiting()
-            if time.monotonic() < next_fault:
+            if not self.kinds or time.monotonic() < next_fault:
                 time.sleep(0.05)
                 continue
             kind = self.draw()

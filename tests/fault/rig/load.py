@@ -35,6 +35,8 @@ class Connection:
 
     async def call(self, payload, abandon=False):
         """(status, replayed, cursor, body); or Lost: "unsent" is certain, the rest is not."""
+        if self.writer is not None and self.reader.at_eof():
+            self.close()  # the service has closed it while it was idle
         if self.writer is None:
             try:
                 self.reader, self.writer = await asyncio.wait_for(
@@ -83,14 +85,14 @@ class Connection:
 class Load:
     """Everything that the clients share. The configuration: ports, tokens (of the users), setup,
     seed, clients, rate (operations a second, 0: as many as they can), history (path), only (weights
-    of shapes.py, or null), abandon (share of requests whose client leaves at once)."""
+    of shapes.py, or null), abandon (share of requests whose client leaves at once), resolve_s."""
 
     def __init__(self, config):
         self.ports, self.tokens = config["ports"], config["tokens"]
         self.setup = history.Setup(config["setup"])
         self.seed, self.clients = config["seed"], config["clients"]
         self.pause_s = self.clients / config["rate"] if config["rate"] else 0.0
-        self.abandon = config["abandon"]
+        self.abandon, self.resolve_s = config["abandon"], config["resolve_s"]
         self.writer = history.Writer(config["history"])
         self.shapes = shapes.Shapes(self.setup, self.seed, config["only"])
         self.stopping = False
@@ -283,7 +285,7 @@ async def main(path):
             say(stopped=True, sent=load.count, open=len(load.open), operations=load.sent,
                 outcomes=load.outcomes)
         elif word == "resolve":
-            asked, left = await load.resolve(300)
+            asked, left = await load.resolve(load.resolve_s)
             say(resolved=asked - left, left=left)
         else:
             load.writer.close()
