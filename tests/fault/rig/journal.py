@@ -90,23 +90,32 @@ def load(database):
     return Journal(rows(database, ACCOUNTS), rows(database, TRANSACTIONS), rows(database, ENTRIES))
 
 
+def psql(database, *arguments):
+    """A running psql whose output is the query's, and nothing else."""
+    server = database.server
+    return subprocess.Popen(
+        ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", str(server.host),
+         "-p", str(server.port), "-U", server.user, "-d", database.name, *arguments],
+        stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        env={"PATH": os.environ["PATH"], "PGPASSWORD": server.password})
+
+
+def lines(process):
+    with process:
+        for line in process.stdout:
+            yield line[:-1]
+    if process.returncode != 0:
+        raise RuntimeError(f"psql ended with {process.returncode}")
+
+
 def rows(database, query):
     """Tuples of texts and None. No column asked for has a tab, a newline or a backslash in it."""
-    server = database.server
-    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(server.host),
-               "-p", str(server.port), "-U", server.user, "-d", database.name,
-               "-c", f"COPY ({query}) TO STDOUT"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-                          env={"PATH": os.environ["PATH"], "PGPASSWORD": server.password}) as psql:
-        for line in psql.stdout:
-            yield [None if text == "\\N" else text for text in line[:-1].split("\t")]
-    if psql.returncode != 0:
-        raise RuntimeError(f"psql ended with {psql.returncode}")
+    for line in lines(psql(database, "-c", f"COPY ({query}) TO STDOUT")):
+        yield [None if text == "\\N" else text for text in line.split("\t")]
 
 
 def check_invariants(database, report):
     """tests/db/check_invariants.sql: INV1 to INV8, proven by the database."""
-    text = (REPO / "tests" / "db" / "check_invariants.sql").read_text()
-    with database.connect() as connection:
-        for kind, places, count in connection.execute(text.rstrip().rstrip(";")).fetchall():
-            report.add(f"{kind[:4]} (check_invariants.sql)", kind, "no row", f"{count}: {places}")
+    path = REPO / "tests" / "db" / "check_invariants.sql"
+    for line in lines(psql(database, "-f", str(path))):
+        report.add(f"{line[:4]} (check_invariants.sql)", path.name, "no row", line)

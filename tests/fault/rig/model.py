@@ -37,18 +37,12 @@ class Model:
         journal, report = self.journal, self.report
         for place in journal.orphans:
             report.add("INV6 orphan", f"entry {place}", "its transaction and its account", "none")
+        for transaction in journal.transactions:
+            self._recognise(transaction)
         posted = [0] * len(journal.accounts)
         for transaction in self._order():
             transaction.order = len(self.sorted)
             self.sorted.append(transaction)
-            request = journal.request_of(transaction, self.setup)
-            if request is None:
-                report.add("INV1 form", f"transaction {transaction.id} key {transaction.key}",
-                           f"the two entries of a {transaction.kind}", transaction.legs)
-            elif self.setup.static_refusal(self._user(transaction), request):
-                report.add("INV9 refused", f"transaction {transaction.id} key {transaction.key}",
-                           self.setup.static_refusal(self._user(transaction), request), request)
-            self.request_of[transaction.id] = request
             for leg in transaction.legs:
                 self._apply(transaction, leg, posted)
         if len(self.sorted) < len(journal.transactions):
@@ -56,9 +50,18 @@ class Model:
             report.add("order", f"{len(stuck)} transactions, first {stuck[0].id} key {stuck[0].key}",
                        "an order that all accounts agree with", "a circle")
 
-    def _user(self, transaction):
+    def _recognise(self, transaction):
+        """What was asked for, as the two entries show it."""
         users = self.setup.users
-        return users.index(transaction.principal) if transaction.principal in users else None
+        user = users.index(transaction.principal) if transaction.principal in users else None
+        request = self.journal.request_of(transaction, self.setup)
+        where = f"transaction {transaction.id} key {transaction.key}"
+        if request is None:
+            self.report.add("INV1 form", where, f"the two entries of a {transaction.kind}",
+                            transaction.legs)
+        elif self.setup.static_refusal(user, request):
+            self.report.add("INV9 refused", where, self.setup.static_refusal(user, request), request)
+        self.request_of[transaction.id] = request
 
     def _order(self):
         """Transactions, each behind the one before it on each of its accounts."""
