@@ -23,7 +23,7 @@ add_library(pacioli_flags INTERFACE)
 target_compile_definitions(pacioli_flags INTERFACE _GNU_SOURCE)
 target_include_directories(pacioli_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(pacioli_flags INTERFACE
-    "SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/banned.h"
+    -include ${PROJECT_SOURCE_DIR}/cmake/banned.h
     -fvisibility=hidden
     -fno-common
     -g
