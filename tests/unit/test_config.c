@@ -263,6 +263,8 @@ static const struct value_case values[] = {
     {"T_PORT", "-", PORT_RULE, 0},
     {"T_PORT", "--1", PORT_RULE, 0},
     {"T_PORT", "18446744073709551617", PORT_RULE, 0}, /* 1 after wrapping */
+    {"T_OFFSET", "", OFFSET_RULE, 0},
+    {"T_OFFSET", "-", OFFSET_RULE, 0},
     {"T_OFFSET", "-7", NULL, -7},
     {"T_OFFSET", "-0", NULL, 0},
     {"T_OFFSET", "9223372036854775807", NULL, INT64_MAX},

@@ -78,6 +78,8 @@ static const struct token_case tokens[] = {
     CASE("iss as asked", HS256, WITH("\"iss\":\"https://a\""), OK, .issuer = "https://a"),
     CASE("aud as asked", HS256, WITH("\"aud\":\"wallet\""), OK, .audience = "wallet"),
     CASE("aud a list with us", HS256, WITH("\"aud\":[\"x\",\"wallet\"]"), OK, .audience = "wallet"),
+    CASE("aud a list with us first", HS256, WITH("\"aud\":[\"wallet\",\"x\"]"), OK,
+         .audience = "wallet"),
 
     /* the algorithm */
     CASE("alg none, no signature", "{\"alg\":\"none\"}", MINIMUM, MALFORMED, .form = "H.P."),
@@ -128,6 +130,7 @@ static const struct token_case tokens[] = {
     CASE("kid a path", "{\"alg\":\"HS256\",\"kid\":\"../../dev/null\"}", MINIMUM, MALFORMED),
     CASE("kid SQL", "{\"alg\":\"HS256\",\"kid\":\"x' UNION SELECT 'k\"}", MINIMUM, MALFORMED),
     CASE("typ another", "{\"alg\":\"HS256\",\"typ\":\"JWE\"}", MINIMUM, MALFORMED),
+    CASE("typ JWT and more", "{\"alg\":\"HS256\",\"typ\":\"JWT2\"}", MINIMUM, MALFORMED),
     CASE("typ at+jwt", "{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", MINIMUM, MALFORMED),
     CASE("typ empty", "{\"alg\":\"HS256\",\"typ\":\"\"}", MINIMUM, MALFORMED),
     CASE("typ a number", "{\"alg\":\"HS256\",\"typ\":1}", MINIMUM, MALFORMED),
