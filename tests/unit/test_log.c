@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -88,6 +90,7 @@ START_TEST(line_has_its_members) {
     log_string(&line, "peer", "127.0.0.1");
     log_string(&line, "nothing", NULL);
     log_integer(&line, "status", 200);
+    log_integer(&line, "negative", -120);
     log_integer(&line, "least", INT64_MIN);
     log_integer(&line, "most", INT64_MAX);
     log_integer(&line, "zero", 0);
@@ -104,13 +107,14 @@ START_TEST(line_has_its_members) {
     expect_member(document, "peer", "127.0.0.1");
     ck_assert_int_eq(member(document, "nothing")->type, JSON_NULL);
     expect_member(document, "status", "200");
+    expect_member(document, "negative", "-120");
     expect_member(document, "least", "-9223372036854775808");
     expect_member(document, "most", "9223372036854775807");
     expect_member(document, "zero", "0");
     ck_assert(member(document, "yes")->boolean);
     ck_assert(!member(document, "no")->boolean);
     expect_member(document, "empty", "");
-    ck_assert_uint_eq(json_root(document)->count, 14);
+    ck_assert_uint_eq(json_root(document)->count, 15);
 
     const char *text = member(document, "time")->text;
     struct tm parts = {.tm_isdst = 0};
@@ -485,11 +489,12 @@ START_TEST(stuck_reader_costs_lines_and_no_time) {
     const int total = 6000; /* several times what a pipe takes */
     const int64_t start = now_ms();
     for (int i = 0; i < total; i++) {
-        log_message(i % 10 == 0 ? LOG_WARN : LOG_INFO, "stuck", "padding",
+        /* The warning takes a little of the room; a full buffer then finds some, and not enough. */
+        log_message(i == 7 || i > total / 2 ? LOG_WARN : LOG_INFO, "stuck", "padding",
                     "0123456789012345678901234567890123456789012345678901234567890123456789");
     }
     log_flush();
-    ck_assert_int_lt(now_ms() - start, 2000); /* once STALL_WAIT_MS, not 600 times */
+    ck_assert_int_lt(now_ms() - start, 2000); /* once STALL_WAIT_MS, not 3000 times */
 
     const size_t size = 8U << 20;
     char *text = malloc(size);
@@ -580,6 +585,37 @@ START_TEST(threads_do_not_tear_each_others_lines) {
 }
 END_TEST
 
+/* A disk that fills up in the middle of a line, and has room again. */
+START_TEST(half_a_line_is_completed_later) {
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t room = 1000; room < 1400; room += 13) {
+        to_file(LOG_INFO);
+        struct rlimit limit;
+        ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        const rlim_t before = limit.rlim_cur;
+        limit.rlim_cur = room;
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        for (int i = 0; i < 40; i++) {
+            log_message(LOG_INFO, "disk", "padding", "0123456789");
+        }
+        log_flush();
+        log_message(LOG_WARN, "still_full", "n", "t");
+        limit.rlim_cur = before;
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        log_message(LOG_WARN, "room_again", "n", "t");
+        size_t length = 0;
+        char *text = written(&length);
+        int64_t lines = 0, dropped = 0;
+        count_lines(text, &lines, &dropped);
+        ck_assert_int_gt(dropped, 20);
+        ck_assert_int_eq(lines + dropped, 42);
+        ck_assert_ptr_nonnull(strstr(text, "room_again"));
+        free(text);
+        (void)close(file_fd);
+    }
+}
+END_TEST
+
 START_TEST(broken_descriptor_is_survived) {
     log_configure("test_service", LOG_INFO, 1000); /* not open */
     for (int i = 0; i < 3000; i++) {
@@ -617,6 +653,7 @@ int main(void) {
     tcase_add_test(writing, ending_thread_leaves_its_lines);
     tcase_add_loop_test(writing, stuck_reader_costs_lines_and_no_time, 0, 4);
     tcase_add_test(writing, threads_do_not_tear_each_others_lines);
+    tcase_add_test(writing, half_a_line_is_completed_later);
     tcase_add_test(writing, broken_descriptor_is_survived);
     suite_add_tcase(suite, writing);
 
