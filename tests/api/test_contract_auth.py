@@ -218,6 +218,14 @@ def test_a_stored_value_in_another_format_never_matches(auth, auth_database, reg
         assert_problem(auth.login(registered[0], stored.ljust(8)), 401, "Invalid credentials")
 
 
+@pytest.mark.parametrize("prefix", ["$2b$", "$2a$", "$2y$"])
+def test_a_bcrypt_hash_of_the_demo_still_opens(auth, auth_database, registered, prefix):
+    auth_database.execute("UPDATE auth.users SET password_hash = %s WHERE username = %s",
+                          (_crypt(prefix + "05$abcdefghijklmnopqrstuu"), registered[0]))
+    assert_ok(auth.login(registered[0], PASSWORD))
+    assert_problem(auth.login(registered[0], PASSWORD + "!"), 401, "Invalid credentials")
+
+
 # ---- POST /auth/login ----
 
 def test_login_answers_with_a_bearer_token(auth, registered):

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from support import raw, tokens
-from support.api import PROBLEM, new_key
+from support.api import PROBLEM, new_key, new_name
 from support.raw import exchange, request
 
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
@@ -334,40 +334,78 @@ def test_body_nested_deeper_than_16_within_the_limit_of_size_is_refused(port, be
     assert is_problem(result.answers[0])
 
 
-JSON_BODIES = {
-    "duplicate_key": b'{"amount":"1","amount":"2"}',
-    "duplicate_key_escaped": b'{"amount":"1","\\u0061mount":"2"}',
-    "nul": b'{"account_id":"a\\u0000b"}',
-    "raw_nul": b'{"account_id":"a\0b"}',
-    "invalid_utf8": b'{"account_id":"\xff"}',
-    "overlong_utf8": b'{"account_id":"\xc0\xaf"}',
-    "surrogate_utf8": b'{"account_id":"\xed\xa0\x80"}',
-    "beyond_unicode": b'{"account_id":"\xf5\x80\x80\x80"}',
-    "lone_surrogate": b'{"account_id":"\\ud800"}',
-    "lone_low_surrogate": b'{"account_id":"\\udc00"}',
-    "reversed_surrogates": b'{"account_id":"\\udc00\\ud800"}',
-    "form_feed": b'{\x0c"account_id":"a"}',
-    "trailing": b'{}x',
-    "trailing_document": b'{}{}',
-    "cut": b'{"account_id":',
-    "bom": b'\xef\xbb\xbf{}',
-    "comment": b'{/* x */}',
-    "single_quotes": b"{'account_id':'a'}",
-    "trailing_comma": b'{"account_id":"a",}',
-    "bare_word": b'{"amount":NaN}',
-    "leading_zero": b'{"amount":01}',
-    "control_character": b'{"account_id":"a\nb"}',
-    "no_object": b'[]',
-    "empty": b'',
+# In place of %s a new name: right in every other respect, so only the one fault can be the reason.
+STRICT_JSON = {
+    "duplicate_key": b'{"username":"%s","password":"12345678","password":"12345679"}',
+    "duplicate_key_escaped": b'{"username":"%s","password":"12345678","p\\u0061ssword":"12345678"}',
+    "duplicate_key_in_depth": b'{"username":"%s","password":"12345678","x":[{"a":1,"a":2}]}',
+    "nul": b'{"username":"%s","password":"1234\\u00005678"}',
+    "nul_in_a_key": b'{"username":"%s","password":"12345678","x\\u0000":1}',
+    "raw_nul": b'{"username":"%s","password":"1234\x005678"}',
+    "invalid_utf8": b'{"username":"%s","password":"12345678\xff"}',
+    "cut_utf8": b'{"username":"%s","password":"12345678\xd0"}',
+    "overlong_utf8": b'{"username":"%s","password":"12345678\xc0\xaf"}',
+    "surrogate_utf8": b'{"username":"%s","password":"12345678\xed\xa0\x80"}',
+    "beyond_unicode": b'{"username":"%s","password":"12345678\xf5\x80\x80\x80"}',
+    "lone_surrogate": b'{"username":"%s","password":"12345678\\ud800"}',
+    "lone_surrogate_and_letter": b'{"username":"%s","password":"12345678\\ud800\\u0041"}',
+    "lone_low_surrogate": b'{"username":"%s","password":"12345678\\udc00"}',
+    "reversed_surrogates": b'{"username":"%s","password":"12345678\\udc00\\ud800"}',
+    "raw_newline": b'{"username":"%s","password":"1234\n5678"}',
+    "form_feed": b'{\x0c"username":"%s","password":"12345678"}',
+    "no_break_space": b'{\xc2\xa0"username":"%s","password":"12345678"}',
+    "trailing": b'{"username":"%s","password":"12345678"}x',
+    "trailing_document": b'{"username":"%s","password":"12345678"}{}',
+    "trailing_nul": b'{"username":"%s","password":"12345678"}\x00',
+    "cut": b'{"username":"%s","password":"12345678"',
+    "bom": b'\xef\xbb\xbf{"username":"%s","password":"12345678"}',
+    "comment": b'{/* x */"username":"%s","password":"12345678"}',
+    "single_quotes": b"{'username':'%s','password':'12345678'}",
+    "trailing_comma": b'{"username":"%s","password":"12345678",}',
+    "unknown_escape": b'{"username":"%s","password":"12345678\\x41"}',
+    "bare_word": b'{"username":"%s","password":"12345678","x":NaN}',
+    "leading_zero": b'{"username":"%s","password":"12345678","x":01}',
+    "plus": b'{"username":"%s","password":"12345678","x":+1}',
+    "in_an_array": b'[{"username":"%s","password":"12345678"}]',
 }
+RIGHT_JSON = {
+    "pair_of_surrogates": b'{"username":"%s","password":"12345678\\ud83d\\udd11"}',
+    "utf8": b'{"username":"%s","password":"12345678\xf0\x9f\x94\x91"}',
+    "escapes": b'{"username":"%s","p\\u0061ssword":"\\"\\\\\\/\\b\\f\\n\\r\\t"}',
+    "white_space": b' \r\n\t{ "username" : "%s" ,\n"password":\t"12345678" } \r\n',
+    "depth_16": b'{"username":"%s","password":"12345678","x":' + b"[" * 15 + b"]" * 15 + b"}",
+}
+STRICT_JSON["depth_17"] = RIGHT_JSON["depth_16"].replace(b"[]", b"[[]]")
+STRICT_JSON["depth_1000"] = RIGHT_JSON["depth_16"].replace(b"[]", b"[" * 985 + b"]" * 985)
 
 
-@pytest.mark.parametrize("name", JSON_BODIES)
-def test_json_that_is_not_strict_is_refused_with_a_problem(port, bearer, name):
-    lines = [bearer, "Content-Type: application/json"]
-    result = exchange(port, request("POST", "/wallet/deposit", lines, JSON_BODIES[name]))
+def register(auth_service, body):
+    name = new_name().encode()
+    lines = ["Content-Type: application/json"]
+    return exchange(auth_service.port, request("POST", "/users/", lines, body.replace(b"%s", name)))
+
+
+@pytest.mark.parametrize("name", STRICT_JSON)
+def test_json_that_is_not_strict_is_refused_with_a_problem(auth_service, name):
+    result = register(auth_service, STRICT_JSON[name])
     check(result, (400, 422), closed=False)
     assert is_problem(result.answers[0])
+
+
+@pytest.mark.parametrize("name", RIGHT_JSON)
+def test_json_that_is_right_is_taken(auth_service, name):
+    check(register(auth_service, RIGHT_JSON[name]), (200,), closed=False)
+
+
+@pytest.mark.parametrize("amount", [b"01", b"-01", b"1.", b".5", b"+1", b"0x10", b"NaN", b"Infinity",
+                                    b"1,5", b"1 0", b"1e", b"--1"])
+def test_number_that_is_not_json_is_refused(port, user, amount):
+    account = user.account()
+    body = (b'{"account_id":"%s","amount":%s,"idempotency_key":"%s"}'
+            % (account.encode(), amount, new_key().encode()))
+    lines = [f"Authorization: Bearer {user.token}", "Content-Type: application/json"]
+    check(exchange(port, request("POST", "/wallet/deposit", lines, body)), (400, 422), closed=False)
+    assert user.balance(account) == "0.00"
 
 
 @pytest.mark.parametrize("media_type", [
