@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from scenes import accounts_locked, in_background, wait_lock
+from scenes import accounts_locked, in_background, wait_lock, wait_queued
 from support.api import assert_ok, assert_problem, new_key
 from support.load import Client, money_body
 from support.settings import scaled
@@ -26,8 +26,7 @@ def test_a_full_queue_is_503_at_once(make_bank):
         wait_lock(bank)
         rest = [in_background(lambda: user.http.post("/wallet/batch", json={"operations": [
             {**one, "idempotency_key": new_key()} for one in batch]})) for _ in range(2)]
-        wait_until(lambda: client.send("/wallet/deposit", money_body(account)).status == 503,
-                   "the queue is full", 2)
+        wait_queued(bank, 1000)
         calls = [client.send("/wallet/deposit", money_body(account)) for _ in range(50)]
     assert {call.status for call in calls} == {503}
     assert {call.answer["type"].rpartition(":")[2] for call in calls} == {"overloaded"}
@@ -50,10 +49,9 @@ def test_overloaded_says_when_to_come_again(make_bank):
         wait = in_background(lambda: user.http.post("/wallet/batch", json={"operations": [
             {"type": "deposit", "account_id": account, "amount": "1", "idempotency_key": new_key()}
             for _ in range(1000)]}))
-        other = bank.user()
-        response = wait_until(
-            lambda: (lambda answer: answer if answer.status_code == 503 else None)(
-                other.deposit(account, "1")), "the queue is full", 2)
+        wait_queued(bank, 1000)
+        response = bank.user().deposit(account, "1")
+    assert_problem(response, 503)
     assert int(response.headers["retry-after"]) >= 1
     assert_ok(first())
     assert_ok(wait())
