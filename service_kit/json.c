@@ -4,8 +4,8 @@
  * A scan over the raw bytes finds what is lost once yajl has decoded a string: NUL and lone
  * surrogates written as \u escapes.  It remembers the first, and the callback of the string that
  * holds it refuses it there, where its place in the document is known.  The scan also refuses white
- * space that JSON does not have (yajl takes form feed and vertical tab) and UTF-8 that is not
- * strict.
+ * space that JSON does not have (yajl takes form feed and vertical tab), UTF-8 that is not strict,
+ * and a string without an end (yajl overlooks one that stands behind a complete document).
  *
  * yajl's SAX callbacks then build the tree: nodes in an arena, the open containers on a stack of
  * JSON_DEPTH_MAX frames, so nothing recurses and the depth is refused at the bracket that exceeds
@@ -237,7 +237,8 @@ static bool scan_string(struct scan *scan, struct json_error *error) {
             scan->at += taken;
         }
     }
-    return true; /* the missing quote is yajl's to find */
+    /* yajl misses this one behind a complete value: {}"x */
+    return refuse_syntax(error, scan->length, "not valid JSON: it ends too early");
 }
 
 static bool scan_document(struct scan *scan, struct json_error *error) {
