@@ -38,13 +38,16 @@ static struct poster_range *current(struct journal *journal) {
     return &journal->ranges[journal->range_count - 1];
 }
 
-static void set_stage(struct journal *journal, const struct poster_range *range, int stage) {
+static void set_stage(struct journal *journal, const struct poster_range *range, bool posting) {
     for (size_t i = range->begin; i < range->end; i++) {
         if (journal->members[i] != NULL)
-            journal->members[i]->stage = (stage == JOURNAL_COMMAND_POSTING)
-                                             ? JOURNAL_COMMAND_POSTING
-                                             : JOURNAL_COMMAND_QUEUED;
+            journal->members[i]->stage = posting ? JOURNAL_COMMAND_POSTING : JOURNAL_COMMAND_QUEUED;
     }
+}
+
+/* Between two attempts: what is in doubt may be posted already, so nobody may withdraw it. */
+static void set_waiting(struct journal *journal, const struct poster_range *range) {
+    set_stage(journal, range, range->in_doubt);
 }
 
 static void tell(struct journal_command *command) {
@@ -124,7 +127,7 @@ static void compact_range(struct journal *journal) {
 
 static void pause_range(struct journal *journal) {
     struct poster_range *range = current(journal);
-    set_stage(journal, range, range->in_doubt ? JOURNAL_COMMAND_POSTING : JOURNAL_COMMAND_QUEUED);
+    set_waiting(journal, range);
     journal->phase = POSTER_WAITING;
     int64_t ceiling_us = PAUSE_MAX_US;
     if (range->attempts < ATTEMPTS_MAX && (int64_t)PAUSE_MIN_US << range->attempts < ceiling_us)
@@ -206,8 +209,8 @@ static void split_range(struct journal *journal, size_t split) {
     first.attempts = 0;
     journal->ranges[journal->range_count++] = first;
     journal->counters.splits++;
-    set_stage(journal, &first, JOURNAL_COMMAND_QUEUED);
-    set_stage(journal, second, JOURNAL_COMMAND_QUEUED);
+    set_waiting(journal, &first);
+    set_waiting(journal, second);
     journal->phase = POSTER_IDLE;
     loop_turn_schedule(journal->loop, &journal->turn);
 }
@@ -314,7 +317,7 @@ static void on_locked(void *owner, const struct db_result *result) {
     }
     struct db_call calls[BATCH_WRITE_CALLS];
     size_t count = batch_build_write(journal->batch, calls);
-    set_stage(journal, range, JOURNAL_COMMAND_POSTING);
+    set_stage(journal, range, true);
     journal->phase = POSTER_WRITING;
     loop_timer_start(journal->loop, &journal->watchdog, PHASE_TIMEOUT_US);
     if (!db_send(journal->connection, calls, count, on_written, journal)) {
