@@ -44,20 +44,19 @@ def plan_of(options):
 
 def run(options):
     plan = plan_of(options)
+    if options.keep and os.path.exists(options.keep):
+        sys.exit(f"ops/faults: {options.keep} exists already")
     print(f"ops/faults: seed {plan.seed}, {plan.seconds:.0f} s …", flush=True)
     folder = campaign.temporary_folder()
     cluster = world.FaultCluster()
     try:
         cluster.create()
-        result, database = campaign.run(plan, cluster, Databases(cluster), folder)
+        result = campaign.run(plan, cluster, Databases(cluster), folder)
         for line in campaign.summary(plan, result):
             print(line)
         report(result.report)
-        if options.keep:
-            keep(options.keep, cluster, database, folder)
-        elif result.report:
-            kept = f"{folder}.kept"
-            keep(kept, cluster, database, folder)
+        if options.keep or result.report:
+            keep(options.keep or f"{folder}.kept", cluster, folder)
     finally:
         cluster.stop()
         campaign.remove(folder)
@@ -71,12 +70,9 @@ def report(found):
         print("no violation")
 
 
-def keep(target, cluster, database, folder):
-    os.makedirs(target, exist_ok=True)
-    shutil.copytree(folder, target, dirs_exist_ok=True)
+def keep(target, cluster, folder):
+    shutil.copytree(folder, target)
     world.keep_cluster(cluster, target)
-    with open(os.path.join(target, "database.json"), "w", encoding="utf-8") as file:
-        json.dump({"name": database.name}, file)
     print(f"kept in {target}; ops/faults --check {target} checks it again")
 
 

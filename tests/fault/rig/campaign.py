@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from rig.world import World, amcheck
 # What the acceptance of a whole campaign asks for, by kind of fault.
 GOALS = {"service_kill": 100, "backend_kill": 100, "postmaster_kill": 100, "terminate_all": 100,
          "commit_reply": 200}
+EVENTS = ("integrity", "batch_lost", "batch_refused", "command_failed")
 
 
 @dataclass
@@ -47,13 +49,13 @@ class Plan:
 @dataclass
 class Result:
     report: Report = field(default_factory=Report)
-    counts: dict = field(default_factory=dict)
     faults: Faults = None
-    fired: Counter = field(default_factory=Counter)
-    load: dict = field(default_factory=dict)
+    fired: Counter = field(default_factory=Counter)  # what the proxy has carried out
+    load: dict = field(default_factory=dict)  # the clients' own counts
     resolved: dict = field(default_factory=dict)
+    counts: dict = field(default_factory=dict)  # the checker's
     logs: dict = field(default_factory=dict)
-    took: dict = field(default_factory=dict)
+    took: dict = field(default_factory=dict)  # seconds
 
 
 class LoadProcess:
@@ -112,31 +114,39 @@ class Diary:
 
 
 def run(plan, cluster, databases, folder):
-    """Returns the Result, and the database for whoever wants to keep it."""
-    folder = Path(folder)
+    """Returns the Result. That the rig itself cannot go on is a violation, too: a service that does
+    not start, clients that get no answer."""
     result = Result()
     world = World(cluster, databases, folder, plan.program, plan.guards, plan.threads)
+    (world.folder / "database.json").write_text(json.dumps({"name": world.database.name}))
     load = None
     try:
         world.start()
-        setup, tokens = world.make_setup()
-        (folder / "setup.json").write_text(json.dumps(setup.record()))
-        config = {"ports": [service.port for service in world.services], "tokens": tokens,
-                  "setup": setup.record(), "seed": plan.seed, "clients": plan.clients,
-                  "rate": plan.rate, "only": plan.only, "abandon": plan.abandon,
-                  "resolve_s": plan.resolve_s, "history": str(folder / "history.jsonl")}
-        (folder / "load.json").write_text(json.dumps(config))
-        load = LoadProcess(folder / "load.json")
-        diary = Diary(folder / "faults.jsonl")
+        load = _start_load(plan, world)
+        diary = Diary(world.folder / "faults.jsonl")
         load.wait("ready", scaled(60))
         _disturb(plan, world, load, diary, result)
         _settle(plan, world, load, diary, result)
-        _check(plan, world, folder, result)
+        _check(plan, world, result)
+    except (AssertionError, RuntimeError) as error:
+        traceback.print_exc()
+        result.report.tell("rig", f"it could not go on: {error}")
     finally:
         if load is not None:
             load.stop()
         world.stop()
-    return result, world.database
+    return result
+
+
+def _start_load(plan, world):
+    setup, tokens = world.make_setup()
+    (world.folder / "setup.json").write_text(json.dumps(setup.record()))
+    config = {"ports": [service.port for service in world.services], "tokens": tokens,
+              "setup": setup.record(), "seed": plan.seed, "clients": plan.clients,
+              "rate": plan.rate, "only": plan.only, "abandon": plan.abandon,
+              "resolve_s": plan.resolve_s, "history": str(world.folder / "history.jsonl")}
+    (world.folder / "load.json").write_text(json.dumps(config))
+    return LoadProcess(world.folder / "load.json")
 
 
 def _disturb(plan, world, load, diary, result):
@@ -189,7 +199,7 @@ def _settle(plan, world, load, diary, result):
     result.took["final phase"] = time.monotonic() - began
 
 
-def _check(plan, world, folder, result):
+def _check(plan, world, result):
     began = time.monotonic()
     for text in result.faults.violations:
         rule, _, rest = text.partition(" ")
@@ -200,11 +210,12 @@ def _check(plan, world, folder, result):
             service.check_log()
         except AssertionError as error:
             result.report.tell("service", str(error))
-    for event in ("integrity", "batch_lost", "batch_refused", "command_failed"):
-        result.logs[event] = world.log_lines(event)
+    found = world.log_lines([f'"event":"{event}"' for event in EVENTS] + ['"in_doubt":true'])
+    result.logs = {mark.split(":")[-1 if "event" in mark else 0].strip('"'): count
+                   for mark, count in found.items()}
     if result.logs["integrity"]:
         result.report.tell("service", f"{result.logs['integrity']} lines 'integrity' in the logs")
-    result.counts = checker.check_run(folder, world.database, result.report)
+    result.counts = checker.check_run(world.folder, world.database, result.report)
     if plan.deep:
         found = amcheck(world.cluster, world.database)
         if found:
@@ -218,6 +229,8 @@ def _check(plan, world, folder, result):
 def summary(plan, result):
     """Lines for people; the counts of the acceptance are among them."""
     faults, counts = result.faults, result.counts
+    if not counts:
+        return
     yield f"seed {plan.seed}, {plan.seconds:.0f} s of faults, {plan.clients} clients"
     yield (f"operations {counts['operations']} ({counts['operations'] / result.took['load']:.0f}/s), "
            f"of them reads {counts['reads']}; keys {counts['keys']}, "
@@ -238,9 +251,8 @@ def summary(plan, result):
                    for kind, some in sorted(faults.recoveries.items())))
     yield "logs       " + table(result.logs)
     yield "took       " + ", ".join(f"{what} {took:.1f} s" for what, took in result.took.items())
-    done = Counter(faults.done)
-    reached = ", ".join(f"{kind} {done[kind]} of {goal}" for kind, goal in GOALS.items())
-    yield f"goals      {reached}"
+    yield "goals      " + ", ".join(
+        f"{kind} {faults.done[kind]} of {goal}" for kind, goal in GOALS.items())
 
 
 def table(counts):

@@ -17,7 +17,6 @@ from support.databases import Databases
 from support.settings import REPO
 
 from rig import FOLDER, campaign, faults
-from rig.report import Report
 from rig.world import FaultCluster
 
 PATCHES = FOLDER / "mutants"
@@ -173,12 +172,8 @@ def run_until_caught(name, program, cluster, databases, seed):
     while time.monotonic() < end:
         folder = campaign.temporary_folder()
         try:
-            result, _ = campaign.run(plan_of(name, program, seed, seconds), cluster, databases,
-                                     folder)
-            report = result.report
-        except (AssertionError, RuntimeError) as error:
-            report = Report()
-            report.tell("rig", f"it could not go on: {str(error).splitlines()[0]}")
+            report = campaign.run(plan_of(name, program, seed, seconds), cluster, databases,
+                                  folder).report
         finally:
             campaign.remove(folder)
         if report:

@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
+import httpx
 import psycopg
 from support import tokens
 from support.cluster import PG_BIN, Cluster
@@ -168,9 +170,6 @@ class World:
 
     def make_setup(self):
         """Users with accounts of theirs: (setup record, tokens)."""
-        import uuid
-
-        import httpx
         users = [str(uuid.uuid4()) for _ in range(shapes.USERS)]
         user_tokens = [tokens.access_token(user, SECRET, lifetime_s=86400) for user in users]
         ids = []
@@ -190,10 +189,10 @@ class World:
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'wallet_service'") == [(0,)],
             "the services' backends end", 30)
 
-    def log_lines(self, event):
-        """How many lines of that event all logs have."""
-        mark = f'"event":"{event}"'
-        return sum(service.log_text().count(mark) for service in self.services)
+    def log_lines(self, marks):
+        """How often each of the texts stands in the services' logs."""
+        texts = [service.log_text() for service in self.services]
+        return {mark: sum(text.count(mark) for text in texts) for mark in marks}
 
     def stop(self):
         for service in self.services:
