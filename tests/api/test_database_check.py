@@ -141,11 +141,11 @@ def test_a_database_that_comes_later_is_waited_for(own_server, settings, folder)
     service = Service("auth_api", {**settings, "STARTUP_TIMEOUT_MS": "30000"}, folder / "later")
     service.start(wait=False)
     try:
+        service.wait_log(lambda line: line["event"] == "database_wait", "waiting for the database")
         assert service.probe("/readyz") is None, "expected nobody to listen before the check"
     finally:
         own_server.start()
     service.wait_ready()
-    assert "database_wait" in {line["event"] for line in service.log_lines()}
     service.stop()
 
 

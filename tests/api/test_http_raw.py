@@ -339,6 +339,8 @@ STRICT_JSON = {
     "duplicate_key": b'{"username":"%s","password":"12345678","password":"12345679"}',
     "duplicate_key_escaped": b'{"username":"%s","password":"12345678","p\\u0061ssword":"12345678"}',
     "duplicate_key_in_depth": b'{"username":"%s","password":"12345678","x":[{"a":1,"a":2}]}',
+    "duplicate_key_among_many": b'{"username":"%s","password":"12345678",'
+                                + b",".join(b'"x%d":0' % (n % 49) for n in range(50)) + b"}",
     "nul": b'{"username":"%s","password":"1234\\u00005678"}',
     "nul_in_a_key": b'{"username":"%s","password":"12345678","x\\u0000":1}',
     "raw_nul": b'{"username":"%s","password":"1234\x005678"}',
@@ -373,6 +375,8 @@ RIGHT_JSON = {
     "utf8": b'{"username":"%s","password":"12345678\xf0\x9f\x94\x91"}',
     "escapes": b'{"username":"%s","p\\u0061ssword":"\\"\\\\\\/\\b\\f\\n\\r\\t"}',
     "white_space": b' \r\n\t{ "username" : "%s" ,\n"password":\t"12345678" } \r\n',
+    "many_keys": b'{"username":"%s","password":"12345678",'
+                 + b",".join(b'"x%d":0' % n for n in range(50)) + b"}",
     "depth_16": b'{"username":"%s","password":"12345678","x":' + b"[" * 15 + b"]" * 15 + b"}",
 }
 STRICT_JSON["depth_17"] = RIGHT_JSON["depth_16"].replace(b"[]", b"[[]]")

@@ -422,14 +422,14 @@ def cut(databases, wallet_settings, tmp_path):
 
 
 def is_refused_at_once(call):
-    """503 always; at once after a grace of a second, in which short interruptions are bridged."""
+    """503 always; at once after a short grace, in which interruptions are bridged."""
     began = time.monotonic()
     response = call()
     took_s = time.monotonic() - began
     assert_problem(response, 503)
     assert int(response.headers["retry-after"]) >= 1
-    assert took_s < scaled(6.5), f"expected an answer by the deadline of 5 s, it took {took_s:.1f} s"
-    return took_s < scaled(0.5)
+    assert took_s < scaled(2), f"expected no wait for the deadline, it took {took_s:.1f} s"
+    return took_s < scaled(0.2)
 
 
 def test_database_away_is_503_at_once_and_comes_back_by_itself(cut, secret):
@@ -449,7 +449,7 @@ def test_database_away_is_503_at_once_and_comes_back_by_itself(cut, secret):
              "idempotency_key": new_key()}]}),
     }
     for name, call in calls.items():
-        wait_until(lambda: is_refused_at_once(call), f"{name} is refused at once", seconds=10)
+        wait_until(lambda: is_refused_at_once(call), f"{name} is refused at once", seconds=5)
     # Whoever is wrong is told so without any database.
     assert_problem(user.deposit(account, "x"), 422)
     assert_unauthorized(user.http.get("/wallet/accounts", headers={"Authorization": "Bearer a.b.c"}))

@@ -1,0 +1,261 @@
+"""mutants.py [NAME ...]: breaks one behaviour of the C code at a time, and looks that a test fails.
+
+Works in a git worktree of HEAD in a temporary folder; the checkout is not touched. Each line of its
+output is a mutant, what failed for it, or MISSED. Exits with 1 when one was missed, or when the code
+that it would change is no longer there.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+from support.cluster import Cluster
+from support.settings import REPO
+
+# changes: (file, text that stands there once, what takes its place); tests: file and -k expression.
+Mutant = namedtuple("Mutant", "name changes tests")
+
+
+def mutant(name, path, old, new, file, chosen):
+    return Mutant(name, [(path, old, new)], (file, chosen))
+
+
+POSTING = "ledger_core/engine/posting.c"
+BATCH = "ledger_core/journal/batch.c"
+MUTANTS = [
+    mutant("funds_not_checked", POSTING,
+           "if (below_floor(batch, &own_leg) || below_floor(batch, &other_leg)) {",
+           "if (below_floor(batch, &other_leg) && false) {",
+           "test_contract_wallet.py", "more_than_there_is"),
+    mutant("transfer_from_anybody", POSTING, "if (!owns(command, own)) {",
+           "if (!owns(command, own) && false) {", "test_contract_access.py", "wrong_owner"),
+    mutant("deposit_to_anybody_is_403", POSTING,
+           "return command->own == command->other || !owns(command, &batch->accounts[command->own]);",
+           "return command->own == command->other;",
+           "test_contract_wallet.py", "account_not_found_is_404"),
+    mutant("self_transfer_is_404", POSTING, "return POSTING_SAME_ACCOUNT;",
+           "return POSTING_ACCOUNT_NOT_FOUND;", "test_contract_differences.py", "self_transfer"),
+    mutant("currencies_mixed", POSTING, "if (!same_asset(own, other)) {",
+           "if (!same_asset(own, other) && false) {",
+           "test_contract_differences.py", "different_currencies"),
+    Mutant("zero_is_an_amount", [
+        (POSTING, "if (command->amount.coefficient == 0) {",
+         "if (command->amount.coefficient < 0) {"),
+        ("wallet_api/operation.c", "if (amount->coefficient == 0) {",
+         "if (amount->coefficient < 0) {")],
+        ("test_contract_wallet.py", "zero")),
+    mutant("changed_request_is_the_same", POSTING, "return POSTING_DUPLICATE_CHANGED;",
+           "return POSTING_DUPLICATE;", "test_idempotency.py", "changed or another_request"),
+    mutant("keys_shared_by_users", BATCH, "AND x.principal = k.principal",
+           "AND (x.principal = k.principal OR true)", "test_idempotency.py", "two_users"),
+    mutant("keys_not_looked_up", BATCH, "AND x.idempotency_key = k.key",
+           "AND false AND x.idempotency_key = k.key", "test_idempotency.py", "second_use"),
+    mutant("snapshots_not_locked", BATCH, "ORDER BY b.account_id FOR UPDATE",
+           "ORDER BY b.account_id", "test_concurrency.py", "two_processes"),
+    mutant("amount_rounded", "ledger_core/engine/money.c",
+           "    if (decimal.decimals > asset_decimals) {\n        return MONEY_SCALE_TOO_PRECISE;\n",
+           "    while (decimal.decimals > asset_decimals) {\n        decimal.coefficient /= 10;\n"
+           "        decimal.decimals--;\n",
+           "test_contract_differences.py", "more_decimals"),
+    mutant("lost_commit_counts_as_done", "ledger_core/journal/poster.c",
+           "    case DB_END_LOST:\n        lose_range(journal, true, result);\n        return;\n",
+           "    case DB_END_LOST:\n        break;\n",
+           "test_restart.py", "kill_9_of_postgresql or backends"),
+    mutant("queue_without_limit", "ledger_core/journal/journal.c",
+           "journal->queued + count > journal->settings.queue_max",
+           "journal->queued + count > 100 * journal->settings.queue_max",
+           "test_service.py", "queue_that_is_full"),
+    mutant("waits_for_a_database_that_is_away", "ledger_core/journal/journal.c",
+           "#define DOWN_GRACE_US 500000", "#define DOWN_GRACE_US 500000000",
+           "test_service.py", "database_away"),
+    mutant("key_of_7_characters", "wallet_api/operation.c", "if (length < 8 ||", "if (length < 7 ||",
+           "test_contract_wallet.py", "idempotency_key_refused"),
+    mutant("balance_as_a_number", "wallet_api/operation.c",
+           "json_write_text(writer, balance, length);", "json_write_raw(writer, balance, length);",
+           "test_contract_differences.py", "new_balance_is_a_string"),
+    mutant("replay_without_its_header", "wallet_api/money.c",
+           'http_set_header(call->request, "Idempotent-Replayed", "true");', ";",
+           "test_idempotency.py", "replays_the_first_answer"),
+    mutant("batch_never_atomic", "wallet_api/batch.c", "*atomic = flag != NULL && flag->boolean;",
+           "*atomic = false;", "test_batch.py", "atomic"),
+    mutant("history_oldest_first", "ledger_core/journal/reader.c", '" ORDER BY e.seq DESC"}',
+           '" ORDER BY e.seq"}', "test_contract_history.py", "newest_first"),
+    mutant("history_limit_above_100", "wallet_api/history.c",
+           'handler_query_number(request, "limit", 1, READER_PAGE_MAX,',
+           'handler_query_number(request, "limit", 1, READER_PAGE_MAX + 1,',
+           "test_contract_history.py", "out_of_range"),
+    mutant("route_without_a_document", "wallet_api/routes.c",
+           '    READ_ROUTE("/wallet/accounts", accounts_list),\n',
+           '    READ_ROUTE("/wallet/accounts", accounts_list),\n'
+           '    READ_ROUTE("/wallet/everything", accounts_list),\n',
+           "test_openapi.py", "every_route"),
+    mutant("two_content_lengths", "service_kit/http_edge.c",
+           '{"content-length", 14, HTTP_FAULT_LENGTH}', '{"content-length", 14, HTTP_FAULT_NONE}',
+           "test_http_raw.py", "two_requests"),
+    mutant("two_authorizations", "service_kit/http_edge.c",
+           '{"authorization", 13, HTTP_FAULT_AUTHORIZATION}',
+           '{"authorization", 13, HTTP_FAULT_NONE}', "test_http_raw.py", "two_authorization"),
+    mutant("request_id_reflected", "service_kit/http_edge.c",
+           "if (value.length == 0 || value.length > HTTP_REQUEST_ID_MAX)\n        return false;",
+           "if (value.length > 0)\n        return true;", "test_http_raw.py", "request_id"),
+    mutant("any_media_type", "service_kit/http_gate.c", "if (wants_json && body.len > 0 &&",
+           "if (wants_json && body.len > 1000000 &&", "test_http_raw.py", "media_type"),
+    mutant("duplicate_json_keys", "service_kit/json.c", "                    return b;\n",
+           "                    return NULL;\n", "test_http_raw.py", "json"),
+    mutant("duplicate_json_keys_of_many", "service_kit/json.c", "    return duplicate;",
+           "    return NULL;", "test_http_raw.py", "json"),
+    mutant("http2_on", "service_kit/http_server.c", "upgrade_to_http2 = 0;",
+           "upgrade_to_http2 = 1;", "test_http_raw.py", "http2"),
+    mutant("problem_as_plain_json", "service_kit/http_reply.c", '"application/problem+json"',
+           '"application/json"', "test_contract_differences.py", "problem_details"),
+    mutant("no_challenge", "service_kit/http_reply.c", "if (status == 401 && !has_header",
+           "if (status == 999 && !has_header", "test_contract_access.py", "www_authenticate"),
+    mutant("idle_clients_stay", "service_kit/http_server.c",
+           "(uint64_t)server->settings.receive_timeout_ms;",
+           "(uint64_t)server->settings.receive_timeout_ms * 1000;",
+           "test_slow_clients.py", "sent_away"),
+    mutant("expired_token", "service_kit/token.c", "if (times.expires <= now_unix_s) {",
+           "if (times.expires < 0) {", "test_contract_access.py", "token"),
+    mutant("issuer_not_asked", "service_kit/token.c", "if (is_asked(policy->issuer)) {",
+           "if (is_asked(policy->issuer) && false) {", "test_contract_access.py", "operator"),
+    mutant("short_jwt_secret", "service_kit/service.h", ".minimum = TOKEN_SECRET_MIN,",
+           ".minimum = TOKEN_SECRET_MIN - 1,", "test_contract_config.py", "short"),
+    mutant("superuser_accepted", "service_kit/db_check.c", '{"superuser", {"f"},',
+           '{"superuser", {"f", "t"},', "test_service.py", "superuser"),
+    mutant("query_in_the_log", "service_kit/http_request.c",
+           'log_text(line, "path", request->path.base, request->path.length);',
+           'log_text(line, "path", request->path.base, request->path.length + '
+           "request->query.length + 1);", "test_service.py", "secret"),
+    mutant("requests_not_counted", "service_kit/http_metrics.c",
+           "metrics->requests[route * SLOTS + status_slot(status)],\n                1);",
+           "metrics->requests[route * SLOTS + status_slot(status)],\n                0);",
+           "test_service.py", "metrics"),
+    mutant("stop_cuts_requests_off", "service_kit/service_threads.c",
+           "!(thread->drain_expired || is_drained(thread))", "false",
+           "test_service.py", "in_flight"),
+    mutant("name_of_2_characters", "auth_api/credentials.c", "length < USERNAME_MIN",
+           "length < USERNAME_MIN - 1", "test_contract_auth.py", "username_refused"),
+    Mutant("72_bytes_are_enough", [
+        ("auth_api/password.c",
+         "return password_length > BCRYPT_PHRASE_MAX ? PASSWORD_FORM_PREHASHED : "
+         "PASSWORD_FORM_PLAIN;",
+         "return password_length > 1000 ? PASSWORD_FORM_PREHASHED : PASSWORD_FORM_PLAIN;"),
+        ("auth_api/password.c", "memcpy(phrase->text, password, length);",
+         "memcpy(phrase->text, password, length > 72 ? 72 : length);")],
+        ("test_contract_auth.py", "long_password or 72_bytes")),
+    mutant("unknown_user_answered_at_once", "auth_api/login.c",
+           "    if (found || end == STORE_NO_USER) {",
+           "    if (end == STORE_NO_USER) {\n"
+           "        http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);\n"
+           "        hashing_wipe(&login->hashing);\n"
+           "        http_request_release(login->request);\n"
+           "        return;\n"
+           "    }\n"
+           "    if (found) {",
+           "test_contract_auth.py", "same_time"),
+    mutant("token_for_a_minute_more", "auth_api/login.c", "auth->access_token_expire_minutes * 60",
+           "auth->access_token_expire_minutes * 60 + 60", "test_contract_auth.py", "60_minutes"),
+]
+
+
+class Workshop:
+    """A worktree, its build, and a server for the tests."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="pacioli-mutants-"))
+        self.tree = self.folder / "tree"
+        self.build = self.tree / "build" / "release"
+        self.run("git", "-C", REPO, "worktree", "add", "--detach", self.tree, "HEAD")
+        self.run("cmake", "--preset", "release", "-DPACIOLI_WERROR=OFF", cwd=self.tree)
+        self.server = Cluster().create()
+
+    def run(self, *command, cwd=None):
+        run = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True)
+        if run.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}:\n{run.stdout}{run.stderr}")
+        return run
+
+    def make(self):
+        self.run("cmake", "--build", "--preset", "release", "--target", "auth_api", "wallet_api",
+                 "web_assets", cwd=self.tree)
+
+    def test(self, file, chosen):
+        """The tests that failed, or what the run ended with."""
+        server = self.server
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("PG", "TEST_"))}
+        environment.update(
+            TEST_BUILD_DIR=str(self.build), TEST_PGHOST=server.host, TEST_PGPORT=str(server.port),
+            TEST_PGUSER=server.user, TEST_PGPASSWORD=server.password, TEST_BROWSER="0",
+            PYTHONDONTWRITEBYTECODE="1")
+        for role in ("AUTH_OWNER", "AUTH_SERVICE", "WALLET_OWNER", "WALLET_SERVICE"):
+            environment[f"{role}_PASSWORD"] = server.password
+        run = subprocess.run(
+            ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no",
+             f"tests/api/{file}", "-k", chosen],
+            cwd=self.tree, env=environment, capture_output=True, text=True)
+        if run.returncode == 0:
+            return []
+        return re.findall(r"^(?:FAILED|ERROR) \S*::(\S+)", run.stdout, re.MULTILINE) or [
+            run.stdout.strip().splitlines()[-1]]
+
+    def change(self, changes):
+        """False when the code to be changed is not there exactly once."""
+        for path, old, new in changes:
+            text = (self.tree / path).read_text()
+            if text.count(old) != 1:
+                return False
+            (self.tree / path).write_text(text.replace(old, new))
+        return True
+
+    def restore(self):
+        self.run("git", "checkout", "--", ".", cwd=self.tree)
+
+    def close(self):
+        self.server.stop()
+        self.run("git", "-C", REPO, "worktree", "remove", "--force", self.tree)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main(names):
+    unknown = set(names) - {one.name for one in MUTANTS}
+    if unknown:
+        sys.exit(f"no such mutant: {', '.join(sorted(unknown))}")
+    chosen = [one for one in MUTANTS if not names or one.name in names]
+    workshop, bad = Workshop(), 0
+    try:
+        workshop.make()
+        for file in sorted({one.tests[0] for one in chosen}):
+            expression = " or ".join(f"({one.tests[1]})" for one in chosen if one.tests[0] == file)
+            failed = workshop.test(file, expression)
+            if failed:
+                sys.exit(f"{file} fails before anything is broken: {failed}")
+        for one in chosen:
+            noticed, told = try_mutant(workshop, one)
+            bad += not noticed
+            print(f"{one.name:34} {told}", flush=True)
+    finally:
+        workshop.close()
+    print(f"{len(chosen) - bad} of {len(chosen)} were noticed")
+    return 1 if bad else 0
+
+
+def try_mutant(workshop, one):
+    """(was it noticed?, by what)"""
+    try:
+        if not workshop.change(one.changes):
+            return False, "THE CODE IS NOT THERE"
+        workshop.make()
+        failed = workshop.test(*one.tests)
+        return (True, f"{len(failed)} failed: {failed[0]}") if failed else (False, "MISSED")
+    finally:
+        workshop.restore()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
