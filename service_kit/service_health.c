@@ -55,11 +55,10 @@ static void handle_ready(struct http_request *request) {
     struct service_thread *self = http_thread_owner(request);
     const struct service_process *process = self->process;
     struct reasons reasons = {.count = 0};
-    for (size_t i = 0; i < process->thread_count; i++) {
-        struct service_thread *thread = &process->threads[i];
-        note_reason(&reasons, thread == self ? service_thread_not_ready(self)
-                                             : atomic_load(&thread->not_ready));
-    }
+    /* What we answer from is published at once: another thread's next answer must not be older. */
+    atomic_store(&self->not_ready, service_thread_not_ready(self));
+    for (size_t i = 0; i < process->thread_count; i++)
+        note_reason(&reasons, atomic_load(&process->threads[i].not_ready));
     if (reasons.count > 0) {
         char detail[REASONS_MAX];
         (void)snprintf(detail, sizeof(detail), "Not ready: %s.", reasons.texts[0]);

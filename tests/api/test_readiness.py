@@ -1,4 +1,4 @@
-"""/readyz tells when the schema is no longer one that the service works on, and when it is again."""
+"""/readyz: what it looks at, and that its answers do not go back and forth."""
 
 import pytest
 
@@ -20,3 +20,16 @@ def test_not_ready_without_its_schema(name, schema, databases, secret, folder):
         wait_until(lambda: service.probe("/readyz") == 200, "200 from /readyz again")
     finally:
         service.stop()
+
+
+def test_ready_once_is_ready(databases, secret, folder):
+    """Whichever thread answers: none may know less than the one that said 200 before it."""
+    service = Service("wallet_api", {**databases.copy("wallet").environment(),
+                                     "JWT_SECRET": secret, "THREADS": "4"}, folder)
+    for _ in range(3):
+        service.start()
+        try:
+            answers = [service.probe("/readyz") for _ in range(100)]
+        finally:
+            service.stop()
+        assert set(answers) == {200}, f"expected 200 each time, got {answers}"
