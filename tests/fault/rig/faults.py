@@ -284,7 +284,10 @@ class Faults:
                                       delay_ms=self.random.randint(10, 500))
 
     def blackhole(self):
-        return self._door_for_a_while("blackhole", self.random.uniform(1.0, 3.0), hold=True)
+        """Now and then for longer than any deadline, so that outcomes stay unknown."""
+        longest = 7.0 if self.random.random() < 0.3 else 3.0
+        return self._door_for_a_while("blackhole", self.random.uniform(longest - 2.0, longest),
+                                      hold=True)
 
 
 def environment_seed():

@@ -10,6 +10,7 @@ of the time.
 
 import asyncio
 import json
+import logging
 import random
 import sys
 import threading
@@ -293,4 +294,5 @@ async def main(path):
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # lost connections are what we are here for
     asyncio.run(main(sys.argv[1]))

@@ -23,6 +23,7 @@ answers each with one:
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import subprocess
@@ -169,14 +170,14 @@ class Link:
         """One side is gone; so is the other, after what was still under way."""
         if self.detached:
             return
-        self.door.links.discard(self)
         way, other = (self.up, self.server) if side == "client" else (self.down, self.client)
-        if other is None:
-            return
-        if way.queue:
-            loop.call_later(0.05, self.lost, side)
-        else:
+        if other is not None:
+            way.pump()
+            if way.queue:
+                loop.call_later(0.05, self.lost, side)
+                return
             other.close()
+        self.door.links.discard(self)
 
     def end(self, reset=False):
         self.detached = True
@@ -327,6 +328,7 @@ def _folder():
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # lost connections are what we are here for
     postgres_port = int(sys.argv[2])
     try:
         asyncio.run(serve(int(sys.argv[1]), [int(port) for port in sys.argv[3:]]))
