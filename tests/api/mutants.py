@@ -1,8 +1,8 @@
 """mutants.py [NAME ...]: breaks one behaviour of the C code at a time, and looks that a test fails.
 
 Works in a git worktree of HEAD in a temporary folder; the checkout is not touched. Each line of its
-output is a mutant, what failed for it, or MISSED. Exits with 1 when one was missed, or when the code
-that it would change is no longer there.
+output is a mutant, what failed for it, or MISSED. Exits with 1 when one was missed, or when the
+code that it would change is no longer there.
 """
 
 import os
@@ -35,7 +35,8 @@ MUTANTS = [
     mutant("transfer_from_anybody", POSTING, "if (!owns(command, own)) {",
            "if (!owns(command, own) && false) {", "test_contract_access.py", "wrong_owner"),
     mutant("deposit_to_anybody_is_403", POSTING,
-           "return command->own == command->other || !owns(command, &batch->accounts[command->own]);",
+           "return command->own == command->other ||"
+           " !owns(command, &batch->accounts[command->own]);",
            "return command->own == command->other;",
            "test_contract_wallet.py", "account_not_found_is_404"),
     mutant("self_transfer_is_404", POSTING, "return POSTING_SAME_ACCOUNT;",
@@ -58,7 +59,8 @@ MUTANTS = [
     mutant("snapshots_not_locked", BATCH, "ORDER BY b.account_id FOR UPDATE",
            "ORDER BY b.account_id", "test_concurrency.py", "two_processes"),
     mutant("amount_rounded", "ledger_core/engine/money.c",
-           "    if (decimal.decimals > asset_decimals) {\n        return MONEY_SCALE_TOO_PRECISE;\n",
+           "    if (decimal.decimals > asset_decimals) {\n"
+           "        return MONEY_SCALE_TOO_PRECISE;\n",
            "    while (decimal.decimals > asset_decimals) {\n        decimal.coefficient /= 10;\n"
            "        decimal.decimals--;\n",
            "test_contract_differences.py", "more_decimals"),
@@ -73,7 +75,8 @@ MUTANTS = [
     mutant("waits_for_a_database_that_is_away", "ledger_core/journal/journal.c",
            "#define DOWN_GRACE_US 500000", "#define DOWN_GRACE_US 500000000",
            "test_service.py", "database_away"),
-    mutant("key_of_7_characters", "wallet_api/operation.c", "if (length < 8 ||", "if (length < 7 ||",
+    mutant("key_of_7_characters", "wallet_api/operation.c",
+           "if (length < 8 ||", "if (length < 7 ||",
            "test_contract_wallet.py", "idempotency_key_refused"),
     mutant("balance_as_a_number", "wallet_api/operation.c",
            "json_write_text(writer, balance, length);", "json_write_raw(writer, balance, length);",

@@ -214,7 +214,8 @@ def test_atomic_batch_sent_again_is_409(user, account):
 def test_atomic_batch_with_a_key_of_another_request_posts_nothing(user, account):
     key = new_key()
     assert_ok(user.deposit(account, "1", key=key))
-    told = results(post(user, [deposit(account, "5"), deposit(account, "2", key)], atomic=True), 422)
+    told = results(post(user, [deposit(account, "5"), deposit(account, "2", key)], atomic=True),
+                   422)
     assert [result["status"] for result in told] == [422, 409]
     assert told[1]["same_request"] is False
     assert user.balance(account) == "101.00"

@@ -88,7 +88,8 @@ def test_missing_authorization_is_401_with_www_authenticate_bearer(wallet_servic
 
 @pytest.mark.parametrize(("status", "send"), [
     (400, lambda user: user.withdraw(user.account(), "1")),
-    (401, lambda user: user.http.get("/wallet/accounts", headers={"Authorization": "Bearer x.y.z"})),
+    (401, lambda user: user.http.get("/wallet/accounts",
+                                     headers={"Authorization": "Bearer x.y.z"})),
     (403, lambda user: user.history(NOBODY)),
     (404, lambda user: user.deposit(NOBODY, "1")),
     (404, lambda user: user.http.get("/no/such/path")),

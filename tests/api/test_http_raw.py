@@ -80,7 +80,8 @@ SMUGGLING = {
                                b"0\r\n\r\n" + HIDDEN),
     "chunked_and_length": post(["Transfer-Encoding: chunked", f"Content-Length: {len(HIDDEN) + 5}"],
                                b"0\r\n\r\n" + HIDDEN),
-    "chunk_size_0_2e": post(["Transfer-Encoding: chunked"], b"0_2e\r\n" + HIDDEN + b"\r\n0\r\n\r\n"),
+    "chunk_size_0_2e": post(["Transfer-Encoding: chunked"],
+                            b"0_2e\r\n" + HIDDEN + b"\r\n0\r\n\r\n"),
     "chunk_size_0x5": post(["Transfer-Encoding: chunked"], b"0x5\r\n{   }\r\n0\r\n\r\n" + HIDDEN),
     "chunk_size_plus": post(["Transfer-Encoding: chunked"], b"+5\r\n{   }\r\n0\r\n\r\n" + HIDDEN),
     "chunk_size_overflow": post(["Transfer-Encoding: chunked"],
@@ -138,7 +139,7 @@ def test_chunk_that_never_ends_gets_nothing_done(port):
 
 def test_length_with_a_leading_zero_is_one_request(port, bearer):
     result = exchange(port, post(["Content-Length: 02", bearer], b"{}" + HIDDEN))
-    assert result.statuses in ([422, 200], [400]), f"expected 2 bytes of body or a refusal: {result}"
+    assert result.statuses in ([422, 200], [400]), f"expected 2 bytes of body: {result}"
 
 
 # ---- the head ----
@@ -266,7 +267,8 @@ def test_two_idempotency_key_headers_are_400(port, bearer):
 
 def test_two_content_types_are_400_or_415(port, bearer):
     lines = [bearer, "Content-Type: application/json", "Content-Type: text/plain"]
-    check(exchange(port, request("POST", "/wallet/deposit", lines, b"{}")), (400, 415), closed=False)
+    result = exchange(port, request("POST", "/wallet/deposit", lines, b"{}"))
+    check(result, (400, 415), closed=False)
 
 
 @pytest.mark.parametrize("value", [
@@ -401,8 +403,8 @@ def test_json_that_is_right_is_taken(auth_service, name):
     check(register(auth_service, RIGHT_JSON[name]), (200,), closed=False)
 
 
-@pytest.mark.parametrize("amount", [b"01", b"-01", b"1.", b".5", b"+1", b"0x10", b"NaN", b"Infinity",
-                                    b"1,5", b"1 0", b"1e", b"--1"])
+@pytest.mark.parametrize("amount", [b"01", b"-01", b"1.", b".5", b"+1", b"0x10", b"NaN",
+                                    b"Infinity", b"1,5", b"1 0", b"1e", b"--1"])
 def test_number_that_is_not_json_is_refused(port, user, amount):
     account = user.account()
     body = (b'{"account_id":"%s","amount":%s,"idempotency_key":"%s"}'

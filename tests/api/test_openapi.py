@@ -286,4 +286,5 @@ def test_docs_shows_every_operation_in_a_browser(service, document, tmp_path):
         capture_output=True, text=True, timeout=scaled(60))
     shown = re.sub("\u200b|<wbr>|<[^>]*>", "", page.stdout)
     for _, path, operation in operations(document):
-        assert path in shown, f"expected {path} on the page: {page.stdout[:2000]} {page.stderr[-500:]}"
+        assert path in shown, (
+            f"expected {path} on the page: {page.stdout[:2000]} {page.stderr[-500:]}")

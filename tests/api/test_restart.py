@@ -42,8 +42,8 @@ class Bank:
         return (("/wallet/deposit", "/wallet/withdraw")[kind - 2], money_body(self.accounts[which]))
 
     def load(self):
-        return Load([self.service.port], [self.users[number % 4].token for number in range(CLIENTS)],
-                    self.next_call)
+        callers = [self.users[number % 4].token for number in range(CLIENTS)]
+        return Load([self.service.port], callers, self.next_call)
 
     def balances(self):
         """Through the service that has come back."""
@@ -194,7 +194,7 @@ def test_no_request_hangs_while_postgresql_is_frozen(bank, cluster, capsys):
             except ProcessLookupError:
                 pass
     assert call.status == 503, f"expected 503 from a database that does not answer: {call}"
-    assert took_s < scaled(6.5), f"expected an answer at the deadline of 5 s, it took {took_s:.1f} s"
+    assert took_s < scaled(6.5), f"expected an answer after 5 s, it took {took_s:.1f} s"
     assert call.answer["type"].endswith(("outcome_unknown", "unavailable")), call
     wait_until(lambda: bank.service.probe("/readyz") == 200, "the service is ready again", 15)
     assert bank.check([call]) == 1

@@ -12,14 +12,15 @@ import uuid
 import pytest
 
 from support import prometheus, raw
-from support.api import (NOBODY, PROBLEM, Auth, User, assert_ok, assert_problem, assert_unauthorized,
-                         http_client, new_key, new_name)
+from support.api import (NOBODY, PROBLEM, Auth, User, assert_ok, assert_problem,
+                         assert_unauthorized, http_client, new_key, new_name)
 from support.ports import free_port, is_listening
 from support.service import Service, run_to_end
 from support.settings import scaled
 from support.waiting import wait_until
 
 SERVICES = ("auth_api", "wallet_api")
+LOCK = "SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE"
 
 
 @pytest.fixture(params=SERVICES)
@@ -92,9 +93,9 @@ def test_metrics_show_queues_and_database_connections(wallet_service):
     with http_client(wallet_service) as client:
         def shown():
             families = scrape(client)
-            return (prometheus.value(families, "wallet_db_connections_ready", use="posting") >= 1
-                    and prometheus.value(families, "wallet_db_connections_ready", use="reading") >= 1
-                    and families)
+            ready = [prometheus.value(families, "wallet_db_connections_ready", use=use)
+                     for use in ("posting", "reading")]
+            return min(ready) >= 1 and families
         families = wait_until(shown, "the gauges of the database connections to be set")
     for family in ("wallet_posting_queue", "wallet_read_queue", "http_connections"):
         assert families[family][0] == "gauge"
@@ -301,7 +302,8 @@ def test_member_of_the_owner_is_refused(databases, secret):
     database = databases.copy("wallet")
     role = f"member_{uuid.uuid4().hex[:8]}"
     with database.connect() as connection:
-        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'canary-member' IN ROLE wallet_owner")
+        connection.execute(
+            f"CREATE ROLE {role} LOGIN PASSWORD 'canary-member' IN ROLE wallet_owner")
         connection.execute(f"GRANT CONNECT ON DATABASE {database.name} TO {role}")
     try:
         run = run_to_end("wallet_api", {
@@ -321,7 +323,8 @@ def test_unknown_ledger_and_currency_are_refused(wallet_settings):
 
 
 def test_default_currency_is_obeyed(wallet_settings, secret, tmp_path):
-    service = Service("wallet_api", {**wallet_settings, "DEFAULT_CURRENCY": "JPY"}, tmp_path).start()
+    settings = {**wallet_settings, "DEFAULT_CURRENCY": "JPY"}
+    service = Service("wallet_api", settings, tmp_path).start()
     try:
         body = assert_ok(User(service, secret).open(), 201)
         assert (body["currency"], body["balance"]) == ("JPY", "0")
@@ -349,13 +352,14 @@ def test_stop_signal_ends_an_idle_service_with_0(settings_of, tmp_path, name, si
 
 
 def test_sigterm_finishes_requests_in_flight(wallet, wallet_database, secret):
-    """Held up by a lock when the signal comes, answered when the lock is gone, and only then over."""
+    """Held up by a lock when the signal comes, answered when the lock is gone, then over."""
     user = User(wallet, secret)
     account, key = user.account(funds="5"), new_key()
     with wallet_database.connect() as connection, connection.transaction():
-        connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE", (account,))
+        connection.execute(LOCK, (account,))
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(user.deposit(account, "1", key=key)))
+        thread = threading.Thread(
+            target=lambda: answers.append(user.deposit(account, "1", key=key)))
         thread.start()
         wait_until(lambda: wallet_database.query(
             "SELECT FROM pg_stat_activity WHERE datname = current_database()"
@@ -376,7 +380,7 @@ def test_sigterm_waits_no_longer_than_10_s_for_what_never_ends(wallet, wallet_da
     user = User(wallet, secret)
     account = user.account(funds="5")
     with wallet_database.connect() as connection, connection.transaction():
-        connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE", (account,))
+        connection.execute(LOCK, (account,))
         answers = []
         thread = threading.Thread(target=lambda: answers.append(user.deposit(account, "1")))
         thread.start()
@@ -452,7 +456,8 @@ def test_database_away_is_503_at_once_and_comes_back_by_itself(cut, secret):
         wait_until(lambda: is_refused_at_once(call), f"{name} is refused at once", seconds=5)
     # Whoever is wrong is told so without any database.
     assert_problem(user.deposit(account, "x"), 422)
-    assert_unauthorized(user.http.get("/wallet/accounts", headers={"Authorization": "Bearer a.b.c"}))
+    assert_unauthorized(user.http.get("/wallet/accounts",
+                                      headers={"Authorization": "Bearer a.b.c"}))
     mend_it()
     wait_until(lambda: service.probe("/readyz") == 200, "/readyz answers 200 by itself", seconds=10)
     assert assert_ok(user.deposit(account, "1", key=key))["new_balance"] == "6.00"
@@ -471,8 +476,7 @@ def test_queue_that_is_full_is_503_with_retry_after(wallet_settings, databases, 
     clients = []
     try:
         with database.connect() as connection, connection.transaction():
-            connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE",
-                               (account,))
+            connection.execute(LOCK, (account,))
             clients = [send_deposit(service, user.token, account) for _ in range(count)]
             answers, least = [], count - limit - in_a_batch
             wait_until(lambda: answers.extend(answered(clients)) or len(answers) >= least,

@@ -74,7 +74,7 @@ class Cluster:
                                 *settings),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
             )
-        wait_until(self._accepts, "PostgreSQL accepts connections, see its log:\n" + self.log_tail(),
+        wait_until(self._accepts, "PostgreSQL accepts connections:\n" + self.log_tail(),
                    seconds=60, pause=0.05)
 
     def _accepts(self):

@@ -106,8 +106,8 @@ class Service:
             self.process.kill()
             self.process.wait()
             self.process = None
-            raise AssertionError(f"expected {self.name} to exit within {STOP_WITHIN_S} s of SIGTERM:"
-                                 f"\n{self.log_tail()}") from None
+            raise AssertionError(f"expected {self.name} to exit within {STOP_WITHIN_S} s of "
+                                 f"SIGTERM:\n{self.log_tail()}") from None
         status, self.process = self.process.returncode, None
         took = time.monotonic() - began
         self.check_log()
@@ -125,9 +125,10 @@ class Service:
     # ---- what it says and uses ----
 
     def check_log(self):
-        report = SANITIZER_REPORT.search(self.log_text())
+        text = self.log_text()
+        report = SANITIZER_REPORT.search(text)
         assert not report, (f"expected no sanitizer report and no failed assertion in the log of "
-                            f"{self.name}:\n{self.log_text()[report.start():report.start() + 4000]}")
+                            f"{self.name}:\n{text[report.start():report.start() + 4000]}")
 
     def log_text(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
