@@ -66,7 +66,8 @@ class Story:
         return body
 
     def problem(self, status, code, **more):
-        return {"st": status, "b": {"type": PROBLEM + code, "status": status, "detail": code, **more}}
+        return {"st": status,
+                "b": {"type": PROBLEM + code, "status": status, "detail": code, **more}}
 
     def balance(self, account, minor, at=None):
         text = history.minor_text(minor, 2)
@@ -137,15 +138,15 @@ def good_story():
         503, "unavailable"))
     story.done(0, "k-busy", "deposit", 2, None, 500)
     # Batches: one by one, and all or nothing.
-    results = [{"index": 0, "status": 200, "new_balance": story.post(0, "b-0", "deposit", 2, None, 7),
-                "transaction": "t-b-0"},
+    results = [{"index": 0, "status": 200, "transaction": "t-b-0",
+                "new_balance": story.post(0, "b-0", "deposit", 2, None, 7)},
                {"index": 1, "type": PROBLEM + "insufficient_funds", "status": 400}]
     story.exchange({"op": "batch", "u": 0, "atomic": False, "items": [
         ["b-0", "deposit", 2, None, 7], ["b-1", "withdraw", 2, None, 10**9]]}, st=200,
         b={"accepted": 1, "refused": 1, "results": results})
-    results = [{"index": n, "status": 200, "new_balance": story.post(0, f"g-{n}", "deposit", 2, None,
-                                                                     n + 1),
-                "transaction": f"t-g-{n}"} for n in range(2)]
+    results = [{"index": n, "status": 200, "transaction": f"t-g-{n}",
+                "new_balance": story.post(0, f"g-{n}", "deposit", 2, None, n + 1)}
+               for n in range(2)]
     story.exchange({"op": "batch", "u": 0, "atomic": True, "items": [
         [f"g-{n}", "deposit", 2, None, n + 1] for n in range(2)]}, st=200,
         b={"accepted": 2, "refused": 0, "results": results})
@@ -157,7 +158,8 @@ def good_story():
         **story.problem(422, "batch_refused", results=refused))
     story.balance(0, 7500)
     story.balance(0, 7500, at=(90, 100))  # sent before k-slow
-    story.page(0, [story.line("k-lost", "-0.03", "WITHDRAW"), story.line("k-quick", "0.02", "DEPOSIT"),
+    story.page(0, [story.line("k-lost", "-0.03", "WITHDRAW"),
+                   story.line("k-quick", "0.02", "DEPOSIT"),
                    story.line("k-slow", "0.01", "DEPOSIT"),
                    story.line("k-first", "-25.00", "TRANSFER_OUT"),
                    story.line("open", "100.00", "DEPOSIT")])
@@ -460,4 +462,5 @@ def test_balances_in_text_are_read_strictly():
     assert history.minor_of("12.50", 2) == 1250
     assert history.minor_of("-0.05", 2) == -5
     assert history.minor_of("7", 0) == 7
-    assert [history.minor_of(text, 2) for text in ("12.5", "12", "1e3", "", None, "+1.00")] == [None] * 6
+    for text in ("12.5", "12", "1e3", "", None, "+1.00"):
+        assert history.minor_of(text, 2) is None, text

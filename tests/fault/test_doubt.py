@@ -14,8 +14,8 @@ SLEEP_AND_RAISE = """
 def test_a_split_does_not_end_the_doubt(bank, secret, tmp_path):
     """The COMMIT of [deposit, refused withdrawal] is lost, though done. Meanwhile the withdrawal
     becomes possible, so the second attempt finds the deposit done and posts the withdrawal, which
-    the database refuses: the batch is halved. Then the deposit's account is locked by somebody until
-    the deadline. The deposit is posted; "unavailable, nothing was done" would be a lie."""
+    the database refuses: the batch is halved. Then the deposit's account is locked by somebody
+    until the deadline. The deposit is posted; "unavailable, nothing was done" would be a lie."""
     refuse(bank, "NEW.amount IN (66613, -66613)", SLEEP_AND_RAISE)
     user, keys = bank.user(), [new_key(), new_key()]
     mine, poor = user.account(), user.account(funds="5")
@@ -37,7 +37,8 @@ def test_a_split_does_not_end_the_doubt(bank, secret, tmp_path):
         with bank.database.connect() as connection:
             connection.execute("BEGIN")
             # Waits for the second attempt's lock, and so is first when that attempt has failed.
-            connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE", (mine,))
+            connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE",
+                               (mine,))
             body = answer().json()
             connection.execute("ROLLBACK")
     finally:

@@ -108,7 +108,7 @@ def test_unreachable_until_the_deadline_is_unknown_and_the_key_tells_later(bank,
     body = assert_problem(response, 503)
     assert body["type"].endswith(":outcome_unknown"), body
     assert response.headers.get("retry-after"), "expected Retry-After with a 503"
-    assert 4.5 < took_s < scaled(6.5), f"expected an answer at the deadline of 5 s, not {took_s:.1f} s"
+    assert 4.5 < took_s < scaled(6.5), f"expected it at the deadline of 5 s, not {took_s:.1f} s"
     wait_until(lambda: bank.service.probe("/readyz") == 200, "the service is ready again")
     again = user.money("withdraw", {"account_id": account, "amount": "4"}, {"Idempotency-Key": key})
     assert assert_ok(again)["new_balance"] == "6.00"

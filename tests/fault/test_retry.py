@@ -1,5 +1,5 @@
-"""What the database refuses for reasons of the moment is tried again, within bounds; what it refuses
-for good is told at once (reliability.md D-5)."""
+"""What the database refuses for reasons of the moment is tried again, within bounds; what it
+refuses for good is told at once (reliability.md D-5)."""
 
 import time
 
@@ -10,7 +10,8 @@ from support.api import assert_ok, assert_problem, new_key
 from support.journal import transactions_of
 from support.settings import scaled
 
-TRANSIENT = ["40001", "40P01", "55P03", "57014", "53100", "53200", "53300", "58030", "57P03", "08006"]
+TRANSIENT = ["40001", "40P01", "55P03", "57014", "53100", "53200", "53300", "58030", "57P03",
+             "08006"]
 FINAL = ["23505", "23514", "22003", "22021", "P0001", "42501", "XX000", "PC001", "PC020"]
 FIRST_TIMES = "IF nextval('public.attempts') <= {} THEN " + RAISE + " END IF;"
 

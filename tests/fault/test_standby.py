@@ -47,7 +47,7 @@ def test_a_missing_standby_is_unknown_and_the_keys_tell_later(bank, missing_stan
     assert {call.status for call in calls} == {503}, {call.status for call in calls}
     kinds = {call.answer["type"].rpartition(":")[2] for call in calls}
     assert "outcome_unknown" in kinds and kinds <= {"outcome_unknown", "unavailable"}, kinds
-    assert 4.5 < took_s < scaled(6.5), f"expected answers at the deadline of 5 s, not {took_s:.1f} s"
+    assert 4.5 < took_s < scaled(6.5), f"expected them at the deadline of 5 s, not {took_s:.1f} s"
     missing_standby(False)
     wait_until(lambda: bank.service.probe("/readyz") == 200, "the service is ready")
     for call in calls:

@@ -232,9 +232,9 @@ def summary(plan, result):
     if not counts:
         return
     yield f"seed {plan.seed}, {plan.seconds:.0f} s of faults, {plan.clients} clients"
-    yield (f"operations {counts['operations']} ({counts['operations'] / result.took['load']:.0f}/s), "
-           f"of them reads {counts['reads']}; keys {counts['keys']}, "
-           f"transactions in the journal {counts['transactions']}")
+    rate = counts["operations"] / result.took["load"]
+    yield (f"operations {counts['operations']} ({rate:.0f}/s), of them reads {counts['reads']}; "
+           f"keys {counts['keys']}, transactions in the journal {counts['transactions']}")
     yield "outcomes   " + table(result.load["outcomes"])
     yield (f"resolved   {result.resolved['resolved']} open operations in the final phase, "
            f"{result.resolved['left']} left")
@@ -242,7 +242,7 @@ def summary(plan, result):
     if faults.skipped:
         yield "           not possible when their turn came: " + table(faults.skipped)
     yield "           carried out by the proxy: " + table(result.fired)
-    yield (f"           services started again because they ended while starting: {faults.restarts}")
+    yield f"           services that ended while they were starting: {faults.restarts}"
     recoveries = [took for some in faults.recoveries.values() for took in some]
     if recoveries:
         yield (f"recovery   median {statistics.median(recoveries):.2f} s, worst "

@@ -2,10 +2,10 @@
 the database; may be run again on a kept run.
 
 1. The journal by itself: INV1 to INV8 by SQL, then replayed one transaction at a time.
-2. Every answer: what was acknowledged is there once, as it was told; what was refused is not; nothing
-   is there that nobody asked for.
-3. Every read, and every refusal for lack of money, against the states that the account can have had at
-   that time.
+2. Every answer: what was acknowledged is there once, as it was told; what was refused is not;
+   nothing is there that nobody asked for.
+3. Every read, and every refusal for lack of money, against the states that the account can have had
+   at that time.
 4. Real time, with all that the reads have shown.
 """
 

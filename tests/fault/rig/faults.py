@@ -1,5 +1,5 @@
-"""The faults, and the order in which they come: a pack of cards, shuffled by the seed, so that every
-kind has its share however short the run is.
+"""The faults, and the order in which they come: a pack of cards, shuffled by the seed, so that
+every kind has its share however short the run is.
 
 A fault that lasts (a stopped process, a slow network) is healed later, while others may come. After
 most faults the rig waits until both services are ready again, and notes how long that took; after
@@ -98,8 +98,8 @@ class Faults:
         self.recoveries[kind].append(took)
         if took > scaled(READY_WITHIN_S):
             self.violations.append(
-                f"L-11 after {kind}: expected both services to be ready within {READY_WITHIN_S} s of"
-                f" the end of the fault, found {took:.1f} s")
+                f"L-11 after {kind}: expected both services to be ready within {READY_WITHIN_S} s"
+                f" of the end of the fault, found {took:.1f} s")
 
     last_heal = 0.0
 

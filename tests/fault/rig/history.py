@@ -4,7 +4,7 @@
     {"e": "i", "n": 17, "t": ns, "s": service, "op": "money", "u": user, ...}     before it is sent
     {"e": "a", "n": 17, "t": ns, "st": 200, "b": "<the whole body>"}              after the answer
     {"e": "a", "n": 17, "t": ns, "lost": "reset"}                                 there was none
-    {"e": "mark", "t": ns, "what": "final"}                                       a moment of the run
+    {"e": "mark", "t": ns, "what": "final"}                                    a moment of the run
 
 Times are CLOCK_MONOTONIC. Accounts and users are numbers of the setup; an account of NOBODY does
 not exist. An invocation is written with one write() before its request is sent. It is not synced to

@@ -12,8 +12,9 @@ Leg = namedtuple("Leg", "account seq amount balance_after")  # account: number i
 
 ACCOUNTS = """SELECT id, owner_id, asset, class, code, floor FROM ledger.account
                WHERE owner_id IS NOT NULL OR id IN (SELECT account_id FROM ledger.entry)"""
-TRANSACTIONS = """SELECT id, kind, principal, idempotency_key, to_char(created_at AT TIME ZONE 'UTC',
-                  'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM ledger.transaction"""
+TRANSACTIONS = """SELECT id, kind, principal, idempotency_key,
+                  to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+                  FROM ledger.transaction"""
 ENTRIES = """SELECT account_id, seq, transaction_id, amount, balance_after FROM ledger.entry
               ORDER BY account_id, seq"""
 

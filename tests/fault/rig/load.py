@@ -4,8 +4,8 @@
 
 Prints one JSON object per line: {"ready": ...} once every account is funded, counts every second,
 and {"stopped": ...} and {"resolved": ...} as answers to the words "stop" and "resolve", which it
-reads from standard input. Many clients are coroutines of one thread: they wait for the services most
-of the time.
+reads from standard input. Many clients are coroutines of one thread: they wait for the services
+most of the time.
 """
 
 import asyncio
@@ -294,5 +294,5 @@ async def main(path):
 
 
 if __name__ == "__main__":
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # lost connections are what we are here for
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # of lost connections
     asyncio.run(main(sys.argv[1]))

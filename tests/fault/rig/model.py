@@ -47,7 +47,8 @@ class Model:
                 self._apply(transaction, leg, posted)
         if len(self.sorted) < len(journal.transactions):
             stuck = [one for one in journal.transactions if one.order is None]
-            report.add("order", f"{len(stuck)} transactions, first {stuck[0].id} key {stuck[0].key}",
+            report.add("order",
+                       f"{len(stuck)} transactions, first {stuck[0].id} key {stuck[0].key}",
                        "an order that all accounts agree with", "a circle")
 
     def _recognise(self, transaction):
@@ -59,8 +60,8 @@ class Model:
         if request is None:
             self.report.add("INV1 form", where, f"the two entries of a {transaction.kind}",
                             transaction.legs)
-        elif self.setup.static_refusal(user, request):
-            self.report.add("INV9 refused", where, self.setup.static_refusal(user, request), request)
+        elif reason := self.setup.static_refusal(user, request):
+            self.report.add("INV9 refused", where, reason, request)
         self.request_of[transaction.id] = request
 
     def _order(self):

@@ -1,5 +1,5 @@
-"""Planted defects: does the rig see them? Each is a patch in ../mutants that is applied to a copy of
-the sources below build/mutants, never to the sources themselves.
+"""Planted defects: does the rig see them? Each is a patch in ../mutants that is applied to a copy
+of the sources below build/mutants, never to the sources themselves.
 
 A mutant runs under the faults that make its defect show, on a database without the guard that would
 refuse it first; that the guard does refuse it is said in the table. A directed mutant is one that
@@ -69,10 +69,11 @@ def what(name):
 
 
 def copy_sources():
-    """A copy of everything that is built, as it is now; what has not changed keeps its time, so that
-    the next build is short."""
+    """A copy of everything that is built, as it is now; what has not changed keeps its time, so
+    that the next build is short."""
     folders = ["CMakeLists.txt", "cmake", "ledger_core", "service_kit", "wallet_api", "auth_api",
-               "reports", "tests", "migrations", "package.json", "package-lock.json", ".npmrc", "ops"]
+               "reports", "tests", "migrations", "package.json", "package-lock.json", ".npmrc",
+               "ops"]
     source = SCRATCH / "source"
     source.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard",
@@ -183,8 +184,8 @@ def run_until_caught(name, program, cluster, databases, seed):
 
 
 def run_test(name, program):
-    """A directed mutant: its test passes with the real service (ops/test sees to that) and must fail
-    with this one."""
+    """A directed mutant: its test passes with the real service (ops/test sees to that) and must
+    fail with this one."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", MUTANTS[name].test],
         cwd=FOLDER, env={**os.environ, "TEST_BUILD_DIR": str(program.parents[1])},

@@ -154,7 +154,8 @@ class Operations:
         where = self.where(attempt, *name)
         if attempt.verdict in (POSTED, REPLAYED, USED):
             if transaction is None:
-                self.report.add("INV9 acknowledged", where, "its transaction in the journal", "none")
+                self.report.add("INV9 acknowledged", where, "its transaction in the journal",
+                                "none")
             else:
                 self._check_told(where, attempt, transaction)
         elif attempt.verdict == REFUSED:
@@ -226,8 +227,9 @@ class Operations:
                                 f"all {len(names)} transactions or none", found)
 
     def late_evidence(self):
-        """What reads and refusals say beyond the answers: a transaction that a page showed was known
-        then, and one that a page did not show yet, or whose key was still free, came later."""
+        """What reads and refusals say beyond the answers: a transaction that a page showed was
+        known then, and one that a page did not show yet, or whose key was still free, came
+        later."""
         chains = self.journal.chains
         for shown in self.shown:
             if shown.entries is None:
@@ -397,7 +399,8 @@ class Operations:
                       for shown in self.shown]
 
     def _check_lists(self, exact):
-        """All accounts of a list are of one moment: a transfer between them shows on both or none."""
+        """All accounts of a list are of one moment: a transfer between them shows on both or
+        none."""
         for shown in self.lists:
             known = [(one, exact[one]) for one in shown if one in exact]
             for one, entries in known:

@@ -1,22 +1,22 @@
 """A TCP proxy between the services and PostgreSQL that does what networks do, and worse.
 
 A process of its own. Each door is a port that leads to PostgreSQL; a service connects to its own
-door, so that a fault can be one service's alone. The control port takes one JSON object per line and
-answers each with one:
+door, so that a fault can be one service's alone. The control port takes one JSON object per line
+and answers each with one:
 
     {"do": "set", "door": 0, "delay_ms": 200}            every chunk waits, both ways
-    {"do": "set", "door": 0, "hold": true}               nothing passes, nothing is lost (black hole)
+    {"do": "set", "door": 0, "hold": true}               nothing passes, nothing is lost
     {"do": "cut", "door": 0, "way": "up", "bytes": 900, "reset": true}
-                                                         the next connection that has passed that many
-                                                         further bytes is cut in mid-message
+                                                         the next connection that has passed that
+                                                         many further bytes is cut in mid-message
     {"do": "commit", "door": 0, "mode": "reply", "hold_s": 0.5, "reset": false}
                                                          the next COMMIT of any connection:
         reply    PostgreSQL commits; its CommandComplete is swallowed, then the connection is cut
-        request  the service's COMMIT is swallowed and its connection cut; PostgreSQL is left alone with
-                 the open transaction and its locks for hold_s, then cut off too
+        request  the service's COMMIT is swallowed and its connection cut; PostgreSQL is left alone
+                 with the open transaction and its locks for hold_s, then cut off too
         late     the service's connection is cut, and its COMMIT is delivered hold_s later
     {"do": "calm", "door": 0}                            takes back whatever has not happened yet
-    {"do": "fired"}                                      {"reply": 3, "request": 1, "late": 0, "cut": 2}
+    {"do": "fired"}                                      {"reply": 3, "request": 1, "cut": 2}
 
     /usr/bin/python3 -m rig.proxy CONTROL_PORT POSTGRES_PORT DOOR_PORT ...
 """
@@ -328,7 +328,7 @@ def _folder():
 
 
 if __name__ == "__main__":
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # lost connections are what we are here for
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # of lost connections
     postgres_port = int(sys.argv[2])
     try:
         asyncio.run(serve(int(sys.argv[1]), [int(port) for port in sys.argv[3:]]))

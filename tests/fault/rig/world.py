@@ -1,5 +1,5 @@
-"""What the load runs against: a private PostgreSQL, the proxy before it, two services, and the rig's
-own changes to the database."""
+"""What the load runs against: a private PostgreSQL, the proxy before it, two services, and the
+rig's own changes to the database."""
 
 import os
 import shutil
@@ -240,8 +240,8 @@ def keep_cluster(cluster, folder):
 
 
 class KeptCluster(FaultCluster):
-    """A copy of a kept cluster in a folder of its own, so that a check changes nothing. Its password
-    was not kept, so the copy trusts whoever comes through the socket in its folder."""
+    """A copy of a kept cluster in a folder of its own, so that a check changes nothing. Its
+    password was not kept, so the copy trusts whoever comes through the socket in its folder."""
 
     def __init__(self, folder):
         super().__init__()
