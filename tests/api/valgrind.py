@@ -29,10 +29,14 @@ class Client:
     def __init__(self, service, token=None):
         self.connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
         self.headers = {"Content-Type": "application/json"}
+        self.used = 0.0
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
 
     def __call__(self, method, path, body=None, **headers):
+        if time.monotonic() - self.used > 5:
+            self.connection.close()  # the service closes idle connections after ten seconds
+        self.used = time.monotonic()
         text = body if isinstance(body, (str, type(None))) else json.dumps(body)
         self.connection.request(method, path, text, {**self.headers, **headers})
         answer = self.connection.getresponse()
@@ -143,6 +147,9 @@ def main():
             except AssertionError as error:
                 failed.append(name)
                 print(f"{name}: {error}", flush=True)
+            finally:
+                if service.process:
+                    service.process.kill()
             report = [line for line in service.log_text().splitlines()
                       if line.startswith("==") or name in failed]
             print("\n".join(report[:60]))
