@@ -24,6 +24,7 @@ and answers each with one:
 import asyncio
 import json
 import logging
+import os
 import socket
 import struct
 import subprocess
@@ -275,7 +276,7 @@ async def control(reader, writer):
     while line := await reader.readline():
         writer.write(json.dumps(obey(json.loads(line))).encode() + b"\n")
         await writer.drain()
-    writer.close()
+    os._exit(0)  # the rig is gone, so is the need for a proxy
 
 
 async def serve(control_port, door_ports):
