@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import secrets
+import signal
 
 import pytest
 
@@ -52,6 +53,18 @@ def pytest_configure():
     """Some tests hold thousands of sockets, and so do the services that they start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft < 8192 <= hard else soft, hard))
+    # A run that is ended from outside still cleans up.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", 143))
+
+
+def pytest_unconfigure():
+    """Whatever failed, nothing stays running."""
+    for process in Service.running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    for cluster in Cluster.made:
+        cluster.stop()
 
 
 journals = []  # databases of running wallet services

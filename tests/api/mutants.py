@@ -8,6 +8,7 @@ code that it would change is no longer there.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -229,6 +230,7 @@ def main(names):
     unknown = set(names) - {one.name for one in MUTANTS}
     if unknown:
         sys.exit(f"no such mutant: {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up all the same
     chosen = [one for one in MUTANTS if not names or one.name in names]
     workshop, bad = Workshop(), 0
     try:

@@ -21,6 +21,8 @@ PG_BIN = Path("/usr/lib/postgresql/15/bin")
 class Cluster:
     """Everything is below one folder in /tmp; stop() removes it."""
 
+    made = []  # for whoever cleans up after a test that failed
+
     def __init__(self, **options):
         self.host = "127.0.0.1"
         self.port = free_port()
@@ -35,6 +37,7 @@ class Cluster:
             **options,
         }
         self.process = None
+        Cluster.made.append(self)
 
     def _as_server(self, *command):
         """PostgreSQL refuses to run as root."""

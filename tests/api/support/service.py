@@ -39,6 +39,8 @@ def run_to_end(name, environment, *arguments, cwd=None, seconds=20):
 
 
 class Service:
+    running = set()  # of this process, for whoever cleans up after a test that failed
+
     def __init__(self, name, environment, folder, port=None, wrapper=()):
         self.name = name
         self.port = port or free_port()
@@ -65,6 +67,7 @@ class Service:
                 [*self.wrapper, binary(self.name)],
                 env={**base_environment(), **self.environment}, cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        Service.running.add(self.process)
         if wait:
             self.wait_ready()
         return self
