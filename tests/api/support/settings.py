@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[3]
-BUILD = Path(os.environ.get("TEST_BUILD_DIR") or REPO / "build" / "release")
+BUILD = Path(os.environ.get("TEST_BUILD_DIR") or REPO / "build" / "release").resolve()
 BINARIES = BUILD / "bin"
 
 # Builds with sanitizers, and busy machines, need more time for the same thing.
