@@ -109,7 +109,7 @@ struct service_config {
          .default_value = "0",                                                                     \
          .minimum = 0,                                                                             \
          .maximum = 256,                                                                           \
-         .help = "event-loop threads (0: half of the cores)",                                      \
+         .help = "event-loop threads (0: one a core, at most 4)",                                  \
          .offset = offsetof(struct service_config, threads)},                                      \
         {.name = "CONNECTIONS_MAX",                                                                \
          .type = CONFIG_INTEGER,                                                                   \
