@@ -1,5 +1,6 @@
 # pacioli_library(NAME SOURCES … LIBS …)     a static library of this project
-# pacioli_executable(NAME SOURCES … LIBS …)  a program, placed in <build>/bin
+# pacioli_executable(NAME SOURCES … LIBS …)  a program, placed in <build>/bin, installed to
+#     lib/pacioli/bin, and part of the target `programs`: what is delivered, without its tests
 # pacioli_unit_test(MODULE [TIMEOUT_S n] LIBS …)
 #     tests/unit/test_MODULE.c as a Check program and as the ctest test unit_MODULE
 
@@ -16,6 +17,8 @@ function(pacioli_library name)
     pacioli_common(${name})
 endfunction()
 
+add_custom_target(programs)
+
 function(pacioli_executable name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
     add_executable(${name} ${arg_SOURCES})
@@ -23,6 +26,8 @@ function(pacioli_executable name)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
     pacioli_common(${name})
+    add_dependencies(programs ${name})
+    install(TARGETS ${name} RUNTIME DESTINATION ${PACIOLI_INSTALL_DIR}/bin)
 endfunction()
 
 function(pacioli_unit_test module)

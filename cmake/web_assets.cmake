@@ -47,3 +47,5 @@ foreach(service IN ITEMS auth_api wallet_api)
 endforeach()
 
 add_custom_target(web_assets ALL DEPENDS ${docs_outputs} ${openapi_outputs})
+add_dependencies(programs web_assets)
+install(DIRECTORY ${share}/docs ${share}/openapi DESTINATION ${PACIOLI_INSTALL_DIR}/share)
