@@ -3,8 +3,8 @@
  *
  *   login_create -store_find-> on_found -hashing_start-> on_verified -> answered
  *
- * An unknown user, a wrong password and an unusable stored value take the same way, with the same
- * work (password_verify) and the same answer, byte by byte.
+ * An unknown user, a wrong password, a disabled user and an unusable stored value take the same
+ * way, with the same work (password_verify) and the same answer, byte by byte.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,8 @@ struct login {
 static void reply_token(const struct login *login) {
     const struct auth_thread *thread = http_thread_state(login->request);
     const struct auth *auth = thread->auth;
-    char *token = token_issue(&auth->tokens, login->store.id, (int64_t)time(NULL),
+    const struct token_grant grant = {.subject = login->store.id, .roles = login->store.roles};
+    char *token = token_issue(&auth->tokens, &grant, (int64_t)time(NULL),
                               auth->access_token_expire_minutes * 60);
     if (token == NULL) {
         log_message(LOG_ERROR, "token_failed", "request_id", http_request_id(login->request));
@@ -52,7 +53,7 @@ static void on_verified(struct hashing *hashing) {
     struct login *login = (struct login *)hashing;
     if (!hashing->job.processed) {
         auth_reply_later(login->request, &PROBLEM_DEADLINE);
-    } else if (!hashing->good) {
+    } else if (!hashing->good || login->store.disabled) {
         http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);
     } else {
         reply_token(login);

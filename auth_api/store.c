@@ -16,7 +16,8 @@
 
 const struct db_statement STORE_STATEMENTS[] = {
     DB_SCHEMA_STATEMENT,
-    {FIND, "SELECT id, password_hash FROM auth.users WHERE username = $1::text"},
+    {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
+           " FROM auth.users WHERE username = $1::text"},
     {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
              " VALUES ($1::uuid, $2::text, $3::text)"},
 };
@@ -50,10 +51,13 @@ static enum store_end read_user(struct store_call *call, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         return STORE_NO_USER;
     }
-    if (PQnfields(rows) != 2 || PQgetlength(rows, 0, 0) != UUID_SIZE) {
+    if (PQnfields(rows) != 4 || PQgetlength(rows, 0, 0) != UUID_SIZE ||
+        PQgetlength(rows, 0, 3) != 1 ||
+        !roles_parse(PQgetvalue(rows, 0, 2), (size_t)PQgetlength(rows, 0, 2), ' ', &call->roles)) {
         return STORE_FAILED;
     }
     memcpy(call->id, PQgetvalue(rows, 0, 0), UUID_SIZE);
+    call->disabled = PQgetvalue(rows, 0, 3)[0] != 0;
     size_t length = (size_t)PQgetlength(rows, 0, 1);
     if (length < sizeof call->password_hash) {
         memcpy(call->password_hash, PQgetvalue(rows, 0, 1), length);

@@ -34,6 +34,8 @@ struct store_call {
 
     /* The row: found, or to be inserted. */
     uint8_t id[UUID_SIZE];
+    unsigned roles;                           /* found: HTTP_ROLE_... */
+    bool disabled;                            /* found */
     char password_hash[PASSWORD_STORED_SIZE]; /* NUL-terminated; found but too long: "" */
 
     struct auth_thread *thread; /* the store's own */

@@ -15,6 +15,7 @@
 
 #include "service_kit/json.h"
 #include "service_kit/problem.h"
+#include "service_kit/role.h"
 
 struct http_request;
 
@@ -38,6 +39,7 @@ struct http_route {
     enum http_method method;
     const char *pattern; /* "/wallet/accounts/{id}/transactions" */
     enum http_access access;
+    unsigned roles; /* HTTP_BEARER: the token must have one of these; 0: any token will do */
     enum http_body body;
     size_t body_max_bytes; /* 0: the server's default */
     size_t json_nodes_max; /* 0: 256 */
@@ -66,6 +68,7 @@ __attribute__((warn_unused_result)) bool http_query(struct http_request *request
 /* The only header of that (lower-case) name; *count tells how many there were. */
 struct http_text http_header(const struct http_request *request, const char *name, size_t *count);
 const uint8_t *http_principal(const struct http_request *request); /* 16 bytes, HTTP_BEARER only */
+unsigned http_roles(const struct http_request *request);           /* HTTP_ROLE_... of the token */
 const struct json_node *http_json(const struct http_request *request); /* an object, or NULL */
 const char *http_request_id(const struct http_request *request);
 /* Numeric address of the peer. */

@@ -1,7 +1,7 @@
 /*
- * Design.  One ladder of checks in a documented order: framing, path, method, credentials, media
- * type, size, JSON.  The first that fails answers.  So nobody learns about a body's faults without
- * a token, and a wrong path is 404 whoever asks.
+ * Design.  One ladder of checks in a documented order: framing, path, method, credentials, role,
+ * media type, size, JSON.  The first that fails answers.  So nobody learns about a body's faults
+ * without a token, and a wrong path is 404 whoever asks.
  *
  * A method that we do not know is answered like one that the path does not take: 405 with Allow.
  */
@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define JSON_NODES_MAX 256
+#define CHALLENGE_SIZE 256
 
 static bool find_route(struct http_request *request) {
     const struct http_server *server = request->thread->server;
@@ -41,6 +42,21 @@ static bool find_route(struct http_request *request) {
     return false;
 }
 
+/* The token is good, and its bearer is not one of those whom the route is for. */
+static bool check_roles(struct http_request *request) {
+    unsigned wanted = request->match.route->roles;
+    if (wanted == 0 || (request->roles & wanted) != 0)
+        return true;
+    char names[ROLES_TEXT_SIZE], challenge[CHALLENGE_SIZE];
+    roles_format(wanted, ' ', names);
+    (void)snprintf(challenge, sizeof(challenge),
+                   "Bearer realm=\"%s\", error=\"insufficient_scope\", scope=\"%s\"",
+                   request->thread->server->settings.realm, names);
+    http_set_header(request, "www-authenticate", challenge);
+    http_reply_kind(request, &PROBLEM_INSUFFICIENT_ROLE, NULL);
+    return false;
+}
+
 static bool check_token(struct http_request *request, struct http_text token) {
     struct token_claims claims;
     enum token_result result = http_tokens_verify(request->thread->tokens, token.base, token.length,
@@ -53,8 +69,9 @@ static bool check_token(struct http_request *request, struct http_text token) {
         return false;
     }
     memcpy(request->principal, claims.subject, sizeof(request->principal));
+    request->roles = claims.roles;
     request->authenticated = true;
-    return true;
+    return check_roles(request);
 }
 
 static bool authorize(struct http_request *request) {

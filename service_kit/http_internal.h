@@ -101,6 +101,7 @@ struct http_request {
     struct http_match match;
     struct json_document *json;
     uint8_t principal[16];
+    unsigned roles;
     const char *request_id;
     struct http_text trace_id;
     char peer[INET6_ADDRSTRLEN];

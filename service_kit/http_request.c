@@ -356,6 +356,11 @@ const uint8_t *http_principal(const struct http_request *request) {
     return request->principal;
 }
 
+unsigned http_roles(const struct http_request *request) {
+    assert(request->authenticated);
+    return request->roles;
+}
+
 const struct json_node *http_json(const struct http_request *request) {
     return request->json != NULL ? json_root(request->json) : NULL;
 }

@@ -21,6 +21,9 @@ const struct problem_kind PROBLEM_UNAUTHORIZED = {401, "unauthorized", "Not auth
 const struct problem_kind PROBLEM_BAD_AUTHORIZATION = {
     400, "bad_authorization", "Malformed credentials",
     "One Authorization header of the form 'Bearer <token>' is required."};
+const struct problem_kind PROBLEM_INSUFFICIENT_ROLE = {
+    403, "insufficient_role", "Not allowed",
+    "The access token has none of the roles that this call is for."};
 const struct problem_kind PROBLEM_NOT_FOUND = {404, "not_found", "Not found",
                                                "There is nothing at this path."};
 const struct problem_kind PROBLEM_METHOD_NOT_ALLOWED = {

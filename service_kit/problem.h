@@ -25,6 +25,7 @@ extern const struct problem_kind PROBLEM_BAD_REQUEST;        /* 400 malformed HT
 extern const struct problem_kind PROBLEM_BAD_JSON;           /* 400 body is not JSON */
 extern const struct problem_kind PROBLEM_UNAUTHORIZED;       /* 401 */
 extern const struct problem_kind PROBLEM_BAD_AUTHORIZATION;  /* 400 two or malformed credentials */
+extern const struct problem_kind PROBLEM_INSUFFICIENT_ROLE;  /* 403 the token lacks a role */
 extern const struct problem_kind PROBLEM_NOT_FOUND;          /* 404 no such route */
 extern const struct problem_kind PROBLEM_METHOD_NOT_ALLOWED; /* 405 */
 extern const struct problem_kind PROBLEM_LENGTH_REQUIRED;    /* 411 */

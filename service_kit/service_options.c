@@ -9,7 +9,8 @@ static void print_help(const struct service *service) {
     printf("%s - %s\n\n"
            "usage: %s [--help | --version | --check-config | --print-routes]\n\n"
            "  --check-config  check the configuration, print it without secrets, and exit\n"
-           "  --print-routes  print METHOD PATTERN ACCESS of every route, and exit\n\n"
+           "  --print-routes  print METHOD PATTERN ACCESS of every route, and exit;\n"
+           "                  ACCESS: public, bearer (any token), or the roles that may\n\n"
            "Settings come from the environment, or from a file .env in the working folder; the\n"
            "environment wins.\n\n",
            service->name, service->purpose, service->name);
@@ -17,8 +18,11 @@ static void print_help(const struct service *service) {
 }
 
 static void print_route(const struct http_route *route) {
+    char roles[ROLES_TEXT_SIZE];
+    roles_format(route->roles, ',', roles);
+    const char *bearer = route->roles == 0 ? "bearer" : roles;
     printf("%s %s %s\n", http_method_name(route->method), route->pattern,
-           route->access == HTTP_BEARER ? "bearer" : "public");
+           route->access == HTTP_BEARER ? bearer : "public");
 }
 
 void service_print_routes(const struct service *service) {

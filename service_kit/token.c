@@ -7,7 +7,7 @@
  * "x5c" ask for things that we do not do, and an unknown parameter is refused rather than ignored
  *   payload    a JSON object, read by our own strict parser: no name twice, no depth, no NUL
  *   signature  libjwt, with a key whose length was asserted, and the algorithm that it says it used
- *   claims     types and ranges of sub, exp, iat, nbf; iss and aud as far as the policy asks
+ *   claims     types and ranges of sub, exp, iat, nbf, roles; iss and aud as far as the policy asks
  *   times      exp without leeway; nbf and iat may lie TOKEN_LEEWAY_S ahead
  *
  * libjwt decides about the signature only: it is called with bytes that have passed the first three
@@ -18,6 +18,7 @@
 
 #include <assert.h>
 #include <jwt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,13 +228,29 @@ static bool is_for_audience(const struct json_node *audience, const char *wanted
     return found;
 }
 
+/* Roles of a newer issuer that are not known here give no right here. */
+static bool read_roles(const struct json_node *node, unsigned *roles) {
+    *roles = node == NULL ? HTTP_ROLE_USER : 0;
+    if (node == NULL) {
+        return true;
+    }
+    for (const struct json_node *one = node->first; one != NULL; one = one->next) {
+        if (one->type != JSON_STRING) {
+            return false;
+        }
+        *roles |= role_parse(one->text, one->length);
+    }
+    return node->type == JSON_ARRAY;
+}
+
 static bool read_claims(const struct token_policy *policy, const struct json_node *payload,
                         struct token_claims *claims, struct times *times) {
     const struct json_node *expires = json_member(payload, "exp");
     if (expires == NULL || !read_time(expires, &times->expires) ||
         !read_optional_time(payload, "iat", &times->issued) ||
         !read_optional_time(payload, "nbf", &times->not_before) ||
-        !read_subject(json_member(payload, "sub"), claims->subject)) {
+        !read_subject(json_member(payload, "sub"), claims->subject) ||
+        !read_roles(json_member(payload, "roles"), &claims->roles)) {
         return false;
     }
     claims->expires_at_unix_s = times->expires;
@@ -322,15 +339,29 @@ enum token_result token_verify(const struct token_policy *policy, const char *to
     return result;
 }
 
+static bool add_roles(jwt_t *jwt, unsigned roles) {
+    char text[sizeof "{\"roles\":[]}" + 3 * ROLE_COUNT + ROLES_TEXT_SIZE];
+    size_t at = (size_t)snprintf(text, sizeof text, "{\"roles\":[");
+    const char *comma = "";
+    for (size_t i = 0; i < ROLE_COUNT; i++) {
+        if ((roles & 1U << i) != 0) {
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s\"%s\"", comma, role_name(i));
+            comma = ",";
+        }
+    }
+    snprintf(text + at, sizeof text - at, "]}");
+    return jwt_add_grants_json(jwt, text) == 0;
+}
+
 static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
-                       const uint8_t subject[static UUID_SIZE], int64_t now_unix_s,
+                       const struct token_grant *grant, int64_t now_unix_s,
                        int64_t expires_unix_s) {
     char subject_text[UUID_TEXT_LENGTH + 1], token_id[UUID_TEXT_LENGTH + 1];
-    uuid_format(subject, subject_text);
+    uuid_format(grant->subject, subject_text);
     uint8_t random[UUID_SIZE]; /* tells tokens of one user and second apart */
     uuid_v4(random);
     uuid_format(random, token_id);
-    return jwt_add_grant(jwt, "sub", subject_text) == 0 &&
+    return jwt_add_grant(jwt, "sub", subject_text) == 0 && add_roles(jwt, grant->roles) &&
            jwt_add_grant_int(jwt, "iat", now_unix_s) == 0 &&
            jwt_add_grant_int(jwt, "exp", expires_unix_s) == 0 &&
            jwt_add_grant(jwt, "jti", token_id) == 0 &&
@@ -338,7 +369,7 @@ static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
            (!is_asked(policy->audience) || jwt_add_grant(jwt, "aud", policy->audience) == 0);
 }
 
-char *token_issue(const struct token_policy *policy, const uint8_t subject[static UUID_SIZE],
+char *token_issue(const struct token_policy *policy, const struct token_grant *grant,
                   int64_t now_unix_s, int64_t lifetime_s) {
     assert_policy(policy);
     assert(is_now_sane(now_unix_s));
@@ -350,7 +381,7 @@ char *token_issue(const struct token_policy *policy, const uint8_t subject[stati
     char *token = NULL;
     if (jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)policy->secret,
                     (int)policy->secret_length) == 0 &&
-        add_claims(jwt, policy, subject, now_unix_s, now_unix_s + lifetime_s)) {
+        add_claims(jwt, policy, grant, now_unix_s, now_unix_s + lifetime_s)) {
         token = jwt_encode_str(jwt);
     }
     jwt_free(jwt);

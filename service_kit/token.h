@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "service_kit/role.h"
+
 #define TOKEN_LENGTH_MAX 4096
 #define TOKEN_SECRET_MIN 32
 #define TOKEN_LEEWAY_S   30
@@ -37,16 +39,22 @@ struct token_policy {
 
 struct token_claims {
     uint8_t subject[16]; /* sub, a UUID */
+    unsigned roles;      /* HTTP_ROLE_...; a token without the claim is a user's */
     int64_t expires_at_unix_s;
 };
 
 __attribute__((warn_unused_result)) enum token_result
 token_verify(const struct token_policy *policy, const char *token, size_t length,
              int64_t now_unix_s, struct token_claims *claims);
-/* Issues a token with sub, iat, exp, jti (and iss, aud when configured); free() it. NULL: failure.
- */
+/* What a token says of its bearer. */
+struct token_grant {
+    const uint8_t *subject; /* 16 bytes */
+    unsigned roles;
+};
+/* Issues a token with sub, roles, iat, exp, jti (and iss, aud when configured); free() it. NULL:
+ * failure. */
 __attribute__((warn_unused_result)) char *token_issue(const struct token_policy *policy,
-                                                      const uint8_t subject[static 16],
+                                                      const struct token_grant *grant,
                                                       int64_t now_unix_s, int64_t lifetime_s);
 
 #endif

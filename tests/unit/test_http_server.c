@@ -115,6 +115,12 @@ static const struct http_route routes[] = {
      .access = HTTP_BEARER,
      .body = HTTP_BODY_JSON,
      .handle = handle_echo},
+    {.method = HTTP_POST,
+     .pattern = "/staff",
+     .access = HTTP_BEARER,
+     .roles = HTTP_ROLE_OPERATOR | HTTP_ROLE_ADMIN,
+     .body = HTTP_BODY_JSON,
+     .handle = handle_echo},
     {.method = HTTP_POST, .pattern = "/echo", .body = HTTP_BODY_JSON, .handle = handle_echo},
     {.method = HTTP_POST,
      .pattern = "/small",
@@ -403,7 +409,8 @@ SERVED(order_of_checks) {
 
 SERVED(good_token) {
     static const uint8_t subject[16] = {7};
-    char *token = token_issue(&policy, subject, (int64_t)time(NULL), 60);
+    const struct token_grant grant = {.subject = subject, .roles = HTTP_ROLE_USER};
+    char *token = token_issue(&policy, &grant, (int64_t)time(NULL), 60);
     char request[1024];
     int length = snprintf(request, sizeof(request),
                           "GET /mine HTTP/1.1\r\n" HOST "authorization: bearer %s\r\n"
@@ -412,6 +419,34 @@ SERVED(good_token) {
     free(token);
     exchange(request, (size_t)length, &answer);
     expect_statuses(1, 200);
+}
+
+/* The role is asked for before the body is looked at. */
+SERVED(roles_of_a_route) {
+    static const uint8_t subject[16] = {7};
+    static const struct {
+        unsigned roles;
+        int status;
+    } rows[] = {{0, 403},
+                {HTTP_ROLE_USER, 403},
+                {HTTP_ROLE_USER | HTTP_ROLE_AUDITOR, 403},
+                {HTTP_ROLE_OPERATOR, 415},
+                {HTTP_ROLE_USER | HTTP_ROLE_ADMIN, 415}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct token_grant grant = {.subject = subject, .roles = rows[i].roles};
+        char *token = token_issue(&policy, &grant, (int64_t)time(NULL), 60);
+        char request[1024];
+        int length =
+            snprintf(request, sizeof(request),
+                     "POST /staff HTTP/1.1\r\n" HOST "authorization: Bearer %s\r\n" WRONG, token);
+        free(token);
+        exchange(request, (size_t)length, &answer);
+        expect_statuses(1, rows[i].status);
+        bool told = strstr(answer.bytes,
+                           "www-authenticate: Bearer realm=\"test\", error=\"insufficient_scope\","
+                           " scope=\"operator admin\"\r\n") != NULL;
+        ck_assert_int_eq(told, rows[i].status == 403);
+    }
 }
 
 SERVED(request_ids) {
@@ -557,6 +592,7 @@ int main(void) {
     tcase_add_test(tests, sizes_per_route);
     tcase_add_test(tests, order_of_checks);
     tcase_add_test(tests, good_token);
+    tcase_add_test(tests, roles_of_a_route);
     tcase_add_test(tests, request_ids);
     tcase_add_test(tests, a_header_cannot_be_split);
     tcase_add_test(tests, held_requests_are_answered_in_order);

@@ -7,6 +7,7 @@
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static const uint8_t subject[16] = {1, 2, 3};
+static const struct token_grant grant = {.subject = subject, .roles = HTTP_ROLE_OPERATOR};
 #define NOW INT64_C(1800000000)
 
 static const struct token_policy policy = {
@@ -22,7 +23,7 @@ static enum token_result verify(struct http_tokens *tokens, const char *token, i
 
 START_TEST(hit_ends_with_the_token) {
     struct http_tokens *tokens = http_tokens_create(&policy);
-    char *token = token_issue(&policy, subject, NOW, 60);
+    char *token = token_issue(&policy, &grant, NOW, 60);
     ck_assert_int_eq(verify(tokens, token, NOW), TOKEN_VALID);
     ck_assert_int_eq(verify(tokens, token, NOW + 59), TOKEN_VALID);
     ck_assert_int_eq(verify(tokens, token, NOW + 60), TOKEN_EXPIRED);
@@ -34,7 +35,7 @@ END_TEST
 
 START_TEST(every_changed_byte_misses) {
     struct http_tokens *tokens = http_tokens_create(&policy);
-    char *token = token_issue(&policy, subject, NOW, 60);
+    char *token = token_issue(&policy, &grant, NOW, 60);
     ck_assert_int_eq(verify(tokens, token, NOW), TOKEN_VALID);
     size_t length = strlen(token);
     for (size_t i = 0; i < length; i++) {
@@ -62,12 +63,12 @@ START_TEST(more_tokens_than_places) {
     enum { KEPT = 64 };
     char *kept[KEPT];
     for (size_t i = 0; i < KEPT; i++) {
-        kept[i] = token_issue(&policy, subject, NOW, 60 + (int64_t)i);
+        kept[i] = token_issue(&policy, &grant, NOW, 60 + (int64_t)i);
         ck_assert_int_eq(verify(tokens, kept[i], NOW), TOKEN_VALID);
     }
     for (int64_t i = 0; i < 3000; i++) {
-        char *good = token_issue(&policy, subject, NOW, 100 + i);
-        char *forged = token_issue(&other, subject, NOW, 100 + i);
+        char *good = token_issue(&policy, &grant, NOW, 100 + i);
+        char *forged = token_issue(&other, &grant, NOW, 100 + i);
         ck_assert_int_eq(verify(tokens, good, NOW), TOKEN_VALID);
         ck_assert_int_eq(verify(tokens, forged, NOW), TOKEN_BAD_SIGNATURE);
         ck_assert_int_eq(verify(tokens, good, NOW), TOKEN_VALID);

@@ -26,6 +26,8 @@
 
 static const uint8_t subject[16] = {0x01, 0x89, 0x0a, 0x5d, 0xac, 0x96, 0x77, 0x4b,
                                     0xbc, 0xce, 0xb3, 0x02, 0x09, 0x9a, 0x80, 0x57};
+static const struct token_grant grant = {.subject = subject,
+                                         .roles = HTTP_ROLE_USER | HTTP_ROLE_AUDITOR};
 
 /* What a PEM of a public key looks like: the key of the confusion attack. */
 #define PUBLIC_PEM                                                                                 \
@@ -266,6 +268,11 @@ static const struct token_case tokens[] = {
     CASE("aud an object", HS256, WITH("\"aud\":{\"wallet\":1}"), CLAIMS, .audience = "wallet"),
 
     /* times */
+    CASE("roles null", HS256, WITH("\"roles\":null"), CLAIMS),
+    CASE("roles a text", HS256, WITH("\"roles\":\"admin\""), CLAIMS),
+    CASE("roles an object", HS256, WITH("\"roles\":{\"admin\":\"admin\"}"), CLAIMS),
+    CASE("roles with a number", HS256, WITH("\"roles\":[\"user\",8]"), CLAIMS),
+    CASE("roles a list of lists", HS256, WITH("\"roles\":[[\"admin\"]]"), CLAIMS),
     CASE("exp now", HS256, "{" SUB ",\"exp\":1700000000}", TOKEN_EXPIRED),
     CASE("exp a second ago", HS256, "{" SUB ",\"exp\":1699999999}", TOKEN_EXPIRED),
     CASE("exp 0", HS256, "{" SUB ",\"exp\":0}", TOKEN_EXPIRED),
@@ -426,6 +433,31 @@ START_TEST(claims_are_read) {
     /* A policy that asks for nothing may also say so with NULL. */
     const struct token_policy silent = {.secret = SECRET, .secret_length = strlen(SECRET)};
     ck_assert_int_eq(verify(&silent, token, length, NOW, &claims), TOKEN_VALID);
+}
+END_TEST
+
+START_TEST(roles_are_read) {
+    static const struct {
+        const char *payload;
+        unsigned roles;
+    } rows[] = {
+        {MINIMUM, HTTP_ROLE_USER},
+        {WITH("\"roles\":[]"), 0},
+        {WITH("\"roles\":[\"admin\"]"), HTTP_ROLE_ADMIN},
+        {WITH("\"roles\":[\"auditor\",\"operator\",\"auditor\"]"),
+         HTTP_ROLE_AUDITOR | HTTP_ROLE_OPERATOR},
+        {WITH("\"roles\":[\"user\",\"Admin\",\"root\",\"admin \",\"\"]"), HTTP_ROLE_USER},
+        {WITH("\"role\":[\"admin\"]"), HTTP_ROLE_USER},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct token_case row = CASE("", HS256, rows[i].payload, OK);
+        static char token[TEXT_MAX];
+        const size_t length = make_token(&row, token);
+        const struct token_policy policy = policy_of(&row);
+        struct token_claims claims;
+        ck_assert_int_eq(verify(&policy, token, length, NOW, &claims), TOKEN_VALID);
+        ck_assert_uint_eq(claims.roles, rows[i].roles);
+    }
 }
 END_TEST
 
@@ -606,10 +638,12 @@ static struct json_document *open_issued(const char *token) {
 START_TEST(issued_token_holds_what_it_should) {
     const struct token_policy plain = {
         .secret = SECRET, .secret_length = strlen(SECRET), .issuer = "", .audience = ""};
-    char *token = token_issue(&plain, subject, NOW, 3600);
+    char *token = token_issue(&plain, &grant, NOW, 3600);
     ck_assert_ptr_nonnull(token);
     struct json_document *payload = open_issued(token);
-    ck_assert_uint_eq(json_root(payload)->count, 4);
+    ck_assert_uint_eq(json_root(payload)->count, 5);
+    ck_assert_uint_eq(member(payload, "roles")->count, 2);
+    ck_assert_str_eq(member(payload, "roles")->first->text, "user");
     ck_assert_str_eq(member(payload, "sub")->text, "01890a5d-ac96-774b-bcce-b302099a8057");
     ck_assert_str_eq(member(payload, "iat")->text, "1700000000");
     ck_assert_str_eq(member(payload, "exp")->text, "1700003600");
@@ -618,9 +652,10 @@ START_TEST(issued_token_holds_what_it_should) {
     ck_assert_int_eq(verify(&plain, token, strlen(token), NOW, &claims), TOKEN_VALID);
     ck_assert_mem_eq(claims.subject, subject, sizeof(subject));
     ck_assert_int_eq(claims.expires_at_unix_s, NOW + 3600);
+    ck_assert_uint_eq(claims.roles, grant.roles);
     ck_assert_int_eq(verify(&plain, token, strlen(token), NOW + 3600, &claims), TOKEN_EXPIRED);
 
-    char *other = token_issue(&plain, subject, NOW, 3600);
+    char *other = token_issue(&plain, &grant, NOW, 3600);
     struct json_document *other_payload = open_issued(other);
     ck_assert_str_ne(member(payload, "jti")->text, member(other_payload, "jti")->text);
     json_free(payload);
@@ -636,7 +671,7 @@ START_TEST(issuer_and_audience_go_along) {
                                         .issuer = "https://a",
                                         .audience = "wallet"};
     struct token_policy other = strict;
-    char *token = token_issue(&strict, subject, NOW, 60);
+    char *token = token_issue(&strict, &grant, NOW, 60);
     ck_assert_ptr_nonnull(token);
     struct json_document *payload = open_issued(token);
     ck_assert_str_eq(member(payload, "iss")->text, "https://a");
@@ -659,7 +694,7 @@ START_TEST(token_that_nobody_could_verify_is_not_issued) {
     memset(issuer, 'x', sizeof(issuer) - 1);
     const struct token_policy policy = {
         .secret = SECRET, .secret_length = strlen(SECRET), .issuer = issuer, .audience = ""};
-    ck_assert_ptr_null(token_issue(&policy, subject, NOW, 60));
+    ck_assert_ptr_null(token_issue(&policy, &grant, NOW, 60));
 }
 END_TEST
 
@@ -681,13 +716,13 @@ START_TEST(verifying_without_a_key_aborts) {
 END_TEST
 
 START_TEST(issuing_with_a_short_key_aborts) {
-    free(token_issue(&short_key, subject, NOW, 60));
+    free(token_issue(&short_key, &grant, NOW, 60));
 }
 END_TEST
 
 START_TEST(issuing_without_a_lifetime_aborts) {
     const struct token_policy policy = {.secret = SECRET, .secret_length = strlen(SECRET)};
-    free(token_issue(&policy, subject, NOW, 0));
+    free(token_issue(&policy, &grant, NOW, 0));
 }
 END_TEST
 
@@ -698,6 +733,7 @@ int main(void) {
     tcase_add_loop_test(verifying, token_is_judged, 0, TOKEN_COUNT);
     tcase_add_test(verifying, list_is_long_enough);
     tcase_add_test(verifying, claims_are_read);
+    tcase_add_test(verifying, roles_are_read);
     tcase_add_test(verifying, every_change_is_refused);
     tcase_add_test(verifying, signature_has_one_spelling);
     tcase_add_test(verifying, header_has_one_spelling);

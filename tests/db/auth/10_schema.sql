@@ -1,9 +1,9 @@
 -- Users: columns, rules, and every right in the database, walked over whatever tables there are.
 BEGIN;
-SELECT plan(34);
+SELECT plan(40);
 
 SELECT tables_are('auth', ARRAY['schema_version', 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 1, 'the version of the schema');
+SELECT is((SELECT max(version) FROM auth.schema_version), 2, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
@@ -12,7 +12,8 @@ SELECT results_eq(
         ORDER BY attrelid::regclass::text COLLATE "C", attnum $$,
     ARRAY['auth.schema_version.version integer', 'auth.schema_version.deployed_at timestamp with time zone',
           'auth.users.id uuid', 'auth.users.username text', 'auth.users.password_hash text',
-          'auth.users.created_at timestamp with time zone'],
+          'auth.users.created_at timestamp with time zone', 'auth.users.roles text[]',
+          'auth.users.disabled_at timestamp with time zone null'],
     'every column, its type and whether it may be null');
 SELECT col_is_pk('auth', 'users', ARRAY['id'], 'key of users');
 SELECT is((SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'users_username_key'),
@@ -38,7 +39,8 @@ SELECT results_eq(
           AND has_column_privilege('auth_service', c.oid, attnum, privilege)
           AND NOT has_table_privilege('auth_service', c.oid, privilege)
         ORDER BY 1 $$,
-    ARRAY['users.password_hash UPDATE'], 'auth_service: rights on single columns');
+    ARRAY['users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
+    'auth_service: rights on single columns');
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'auth'::regnamespace $$,
     'there are no functions');
@@ -100,6 +102,12 @@ SELECT throws_ok(pg_temp.new_user(E'alice\n'), '23514', NULL, 'a name with a lin
 SELECT throws_ok(pg_temp.new_user('алиса'), '23514', NULL, 'a name that is not ASCII');
 SELECT throws_ok(pg_temp.new_user('carol', ''), '23514', NULL, 'an empty hash');
 SELECT lives_ok($$ UPDATE auth.users SET password_hash = 'new' $$, 'the service changes a password');
+SELECT is((SELECT roles FROM auth.users WHERE username = 'Alice_1.x-y'), '{user}', 'a new user is a user');
+SELECT lives_ok($$ UPDATE auth.users SET roles = '{auditor,admin}' $$, 'roles that exist');
+SELECT throws_ok($$ UPDATE auth.users SET roles = '{root}' $$, '23514', NULL, 'a role that does not exist');
+SELECT throws_ok($$ UPDATE auth.users SET roles = '{user,NULL}' $$, '23514', NULL, 'no role');
+SELECT lives_ok($$ UPDATE auth.users SET roles = '{}' $$, 'a user without any role');
+SELECT lives_ok($$ UPDATE auth.users SET disabled_at = now() $$, 'the service disables a user');
 SELECT throws_ok($$ UPDATE auth.users SET username = 'eve' $$, '42501', NULL, 'but not a name');
 SELECT throws_ok($$ DELETE FROM auth.users $$, '42501', NULL, 'and deletes nobody');
 SELECT throws_ok($$ INSERT INTO auth.schema_version (version) VALUES (9) $$, '42501', NULL,
