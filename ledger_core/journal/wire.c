@@ -170,3 +170,28 @@ void wire_array_free(struct wire_array *array) {
     free(array->bytes);
     *array = (struct wire_array){0};
 }
+
+bool wire_reader_begin(struct wire_reader *reader, enum wire_element element, const void *bytes,
+                       int length) {
+    int32_t dimensions, oid;
+    const uint8_t *at = bytes;
+    if (length < ARRAY_HEADER || !wire_int32_get(at, 4, &dimensions) || dimensions != 1 ||
+        !wire_int32_get(at + 8, 4, &oid) || oid != (int32_t)element ||
+        !wire_int32_get(at + ARRAY_COUNT_OFFSET, 4, &reader->left) || reader->left < 0)
+        return false;
+    reader->at = at + ARRAY_HEADER;
+    reader->length = length - ARRAY_HEADER;
+    return true;
+}
+
+bool wire_reader_next(struct wire_reader *reader, void *out, size_t size) {
+    int32_t length;
+    if (reader->left <= 0 || reader->length < 4 + (int)size ||
+        !wire_int32_get(reader->at, 4, &length) || length != (int32_t)size)
+        return false;
+    memcpy(out, reader->at + 4, size);
+    reader->at += 4 + size;
+    reader->length -= 4 + (int)size;
+    reader->left--;
+    return true;
+}

@@ -56,4 +56,18 @@ void wire_array_numeric(struct wire_array *array, money_minor minor);
 void wire_array_end(struct wire_array *array);
 void wire_array_free(struct wire_array *array);
 
+/* Reads an array of one dimension without NULLs, element by element. */
+struct wire_reader {
+    const uint8_t *at;
+    int length;   /* bytes */
+    int32_t left; /* elements */
+};
+/* False: not such an array. */
+__attribute__((warn_unused_result)) bool wire_reader_begin(struct wire_reader *reader,
+                                                           enum wire_element element,
+                                                           const void *bytes, int length);
+/* The next element, which must have `size` bytes. */
+__attribute__((warn_unused_result)) bool wire_reader_next(struct wire_reader *reader, void *out,
+                                                          size_t size);
+
 #endif
