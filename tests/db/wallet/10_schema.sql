@@ -4,7 +4,7 @@ SELECT plan(20);
 
 SELECT tables_are('ledger', ARRAY['account', 'asset', 'balance', 'entry', 'ledger', 'schema_version',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 1, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 2, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -20,7 +20,7 @@ SELECT results_eq(
         'ledger.asset.ledger_id integer', 'ledger.asset.code text', 'ledger.asset.decimals smallint',
         'ledger.balance.ledger_id integer', 'ledger.balance.account_id uuid',
         'ledger.balance.posted numeric(38,0)', 'ledger.balance.held numeric(38,0)',
-        'ledger.balance.entries bigint',
+        'ledger.balance.entries bigint', 'ledger.balance.revision bigint',
         'ledger.entry.ledger_id integer', 'ledger.entry.account_id uuid', 'ledger.entry.seq bigint',
         'ledger.entry.transaction_id uuid', 'ledger.entry.amount numeric(38,0)',
         'ledger.entry.balance_after numeric(38,0)',

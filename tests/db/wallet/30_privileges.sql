@@ -25,7 +25,8 @@ SELECT results_eq(
           AND has_column_privilege('wallet_service', c.oid, attnum, privilege)
           AND NOT has_table_privilege('wallet_service', c.oid, privilege)
         ORDER BY 1 $$,
-    ARRAY['balance.entries UPDATE', 'balance.held UPDATE', 'balance.posted UPDATE'],
+    ARRAY['balance.entries UPDATE', 'balance.held UPDATE', 'balance.posted UPDATE',
+          'balance.revision UPDATE'],
     'wallet_service: rights on single columns');
 SELECT is_empty(
     $$ SELECT relname FROM pg_class, unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) AS privilege
