@@ -106,7 +106,7 @@ struct service_config {
          .offset = offsetof(struct service_config, bind_address)},                                 \
         {.name = "THREADS",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
-         .default_value = "0",                                                                     \
+         .default_value = "1",                                                                     \
          .minimum = 0,                                                                             \
          .maximum = 256,                                                                           \
          .help = "event-loop threads (0: one a core, at most 4)",                                  \

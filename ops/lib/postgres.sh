@@ -93,7 +93,7 @@ synchronous_commit = on
 
 shared_buffers = ${buffers}MB
 wal_compression = lz4
-min_wal_size = 256MB
+min_wal_size = 1GB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 checkpoint_completion_target = 0.9

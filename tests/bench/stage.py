@@ -63,7 +63,7 @@ class Server:
 
 
 class Stage:
-    def __init__(self, account_count, log_level="info"):
+    def __init__(self, account_count, log_level="info", **settings):
         self.server = Server()
         self.service = None
         try:
@@ -71,7 +71,7 @@ class Stage:
             self.wallet = self.databases.copy("wallet")
             self.service = Service("wallet_api", {
                 **self.wallet.environment(), "JWT_SECRET": SECRET, "LOG_LEVEL": log_level,
-                "ACCOUNTS_PER_OWNER_MAX": "10000",
+                "ACCOUNTS_PER_OWNER_MAX": "10000", **settings,
             }, self.server.folder).start()
             self.owner = str(uuid.uuid4())
             self.token = access_token(self.owner, SECRET, lifetime_s=24 * 3600)
