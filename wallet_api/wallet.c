@@ -127,6 +127,11 @@ static void register_metrics(struct wallet_metrics *ids, struct metrics *metrics
                                    "Commands in those batches.", "");
     ids->retries = metrics_register(metrics, METRICS_COUNTER, "wallet_posting_retries_total",
                                     "Attempts of a batch after the first.", "");
+    ids->express = metrics_register(metrics, METRICS_COUNTER, "wallet_posting_express_total",
+                                    "Batches posted in one pipeline, on remembered snapshots.", "");
+    ids->express_lost =
+        metrics_register(metrics, METRICS_COUNTER, "wallet_posting_express_lost_total",
+                         "Such batches that another writer or a used key stopped.", "");
     ids->splits = metrics_register(metrics, METRICS_COUNTER, "wallet_posting_splits_total",
                                    "Batches halved to find a command that failed.", "");
     ids->lost = metrics_register(metrics, METRICS_COUNTER, "wallet_posting_lost_total",
@@ -183,6 +188,8 @@ static void show_gauges(struct wallet_thread *thread) {
     count_since(thread, ids->batches, counters->batches, &counted->batches);
     count_since(thread, ids->posted, counters->commands, &counted->commands);
     count_since(thread, ids->retries, counters->retries, &counted->retries);
+    count_since(thread, ids->express, counters->express, &counted->express);
+    count_since(thread, ids->express_lost, counters->express_lost, &counted->express_lost);
     count_since(thread, ids->splits, counters->splits, &counted->splits);
     count_since(thread, ids->lost, counters->lost, &counted->lost);
     count_since(thread, ids->resolved, counters->resolved, &counted->resolved);

@@ -28,7 +28,7 @@ enum wallet_end {
 
 struct wallet_metrics {
     metrics_id commands[WALLET_KIND_COUNT][WALLET_END_COUNT];
-    metrics_id batches, posted, retries, splits, lost, resolved;
+    metrics_id batches, posted, express, express_lost, retries, splits, lost, resolved;
     metrics_id queued_commands, queued_reads;
     metrics_id posting_connections, reading_connections;
 };

@@ -1,14 +1,26 @@
 /*
- * Design.  Phase one is four statements in one pipeline: BEGIN; the snapshots, locked in id order,
- * so that two writers never wait for each other in a circle; the accounts' attributes; the
- * earlier transactions of the keys.  The last two are statements of their own because a lock wait
- * does not refresh the view of the statement that waited: what was committed while we waited must
- * be seen.  Deposits and withdrawals name one account; its currency's settlement account is found
- * and locked by the same statement.
+ * Design.  A batch takes one of two ways.
  *
- * Phase two is three: transactions and entries in one statement, so that the database's own checks
- * see the batch as a whole; the snapshots, each at the address where it was locked, and all of
- * them or the statement fails; COMMIT.
+ * The careful way has two phases.  Phase one is four statements in one pipeline: BEGIN; the
+ * snapshots, locked in id order, so that two writers never wait for each other in a circle; the
+ * accounts' attributes; the earlier transactions of the keys.  The last two are statements of their
+ * own because a lock wait does not refresh the view of the statement that waited: what was
+ * committed while we waited must be seen.  Deposits and withdrawals name one account; its
+ * currency's settlement account is found and locked by the same statement.  Phase two is three:
+ * the snapshots are moved; transactions and entries are inserted, in one statement, so that the
+ * database's own checks see the batch as a whole; COMMIT.
+ *
+ * The express way is phase two alone, behind its own BEGIN, in one pipeline.  The batch is decided
+ * on what this poster remembers of the accounts from its own last commits (account_cache.c), and
+ * moving the snapshots is a compare-and-set: each must still be what the decision was made on, in
+ * the same revision (status, floor and held count there), or the statement fails.  That statement
+ * is the first, so the rows are locked in id order and before any key is, as on the careful way.
+ * A key that was used before is noticed by its unique constraint.  A refusal proves nothing while
+ * nothing is locked and no key was looked up, so a batch in which the engine refuses a command goes
+ * the careful way, and so does one whose accounts are not all known.
+ *
+ * On both ways each snapshot is found at the address where it was seen, without an index; the
+ * statement returns the new addresses for the next time.
  */
 #include "ledger_core/journal/batch.h"
 
@@ -16,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger_core/journal/account_cache.h"
 #include "service_kit/memory.h"
 
 /* The accounts of a batch: those that are named, and the settlement accounts of their assets. */
@@ -26,7 +39,7 @@
 
 const struct db_statement BATCH_STATEMENTS[] = {
     {"begin", "BEGIN"},
-    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries, b.ctid"
+    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries, b.ctid, b.revision"
              "  FROM ledger.balance b"
              " WHERE b.ledger_id = $1::integer AND b.account_id = ANY (" LOCKED_IDS ")"
              " ORDER BY b.account_id FOR UPDATE"},
@@ -57,29 +70,30 @@ const struct db_statement BATCH_STATEMENTS[] = {
               "               $11::numeric[]) u"},
     {"snapshots",
      "WITH moved AS (UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
-     "  FROM unnest($2::tid[], $3::uuid[], $4::numeric[], $5::bigint[])"
-     "       u(address, id, posted, entries)"
+     "  FROM unnest($2::tid[], $3::uuid[], $4::numeric[], $5::bigint[], $6::numeric[],"
+     "              $7::bigint[], $8::bigint[])"
+     "       u(address, id, posted, entries, was_posted, was_entries, revision)"
      " WHERE b.ctid = u.address AND b.ledger_id = $1::integer AND b.account_id = u.id"
-     " RETURNING 1)"
-     " SELECT ledger.confirm_rows(count(*), cardinality($3::uuid[])) FROM moved"},
+     "   AND b.entries = u.was_entries AND b.revision = u.revision AND b.posted = u.was_posted"
+     " RETURNING b.account_id, b.ctid)"
+     " SELECT ledger.confirm_rows(count(*), cardinality($3::uuid[])),"
+     "        array_agg(account_id), array_agg(ctid) FROM moved"},
     {"commit", "COMMIT"},
     {"rollback", "ROLLBACK"},
 };
 const size_t BATCH_STATEMENT_COUNT = sizeof(BATCH_STATEMENTS) / sizeof(BATCH_STATEMENTS[0]);
 
-#define LOCK_RESULT      1
-#define ACCOUNTS_RESULT  2
-#define KEYS_RESULT      3
-#define WRITE_RESULT     0
-#define SNAPSHOTS_RESULT 1
+#define LOCK_RESULT     1
+#define ACCOUNTS_RESULT 2
+#define KEYS_RESULT     3
 
 #define PARAMETERS_MAX 11
 
-/* What a batch knows of an account beside what the engine asks. */
-struct account_row {
-    uint8_t address[WIRE_TID_SIZE]; /* of its snapshot: locked, so nobody else moves it */
-    bool settlement;
-};
+/* A command touches two accounts at most. */
+#define ACCOUNTS_MAX (2 * JOURNAL_BATCH_MAX)
+
+/* About 9 MiB when full. */
+#define ACCOUNTS_REMEMBERED_MAX 40000
 
 /* Parameters of one call: the ledger, then arrays. */
 struct parameters {
@@ -96,6 +110,11 @@ struct batch {
     /* Decision. */
     struct posting_account *accounts;
     struct account_row *rows; /* of accounts[i] */
+    struct account_cache *cache;
+    struct cached_account **known; /* scratch of the express way */
+    uint64_t pass;                 /* marks what has been seen in it */
+    bool express;
+    int snapshots_result; /* which call of phase two moves the snapshots; -1: none */
     size_t account_count, account_capacity;
     struct posting_prior *priors; /* by command */
     struct posting_command *commands;
@@ -109,6 +128,7 @@ struct batch {
     struct wire_array ids, kinds, by, their_keys, digests;
     struct wire_array entry_accounts, seqs, entry_transactions, amounts, balances;
     struct wire_array snapshot_addresses, snapshot_ids, posted, entry_numbers;
+    struct wire_array was_posted, was_entries, revisions;
     struct parameters write_parameters, snapshot_parameters;
 };
 
@@ -121,6 +141,9 @@ struct batch *batch_create(int32_t ledger_id) {
     batch->entries = memory_allocate((size_t)JOURNAL_BATCH_MAX * POSTING_ENTRIES_PER_COMMAND,
                                      sizeof(*batch->entries));
     batch->index = memory_allocate(posting_index_size(JOURNAL_BATCH_MAX), sizeof(*batch->index));
+    batch->cache = account_cache_create(ACCOUNTS_REMEMBERED_MAX);
+    batch->known = memory_allocate(ACCOUNTS_MAX, sizeof(struct cached_account *));
+    batch->snapshots_result = -1;
     return batch;
 }
 
@@ -143,9 +166,14 @@ void batch_free(struct batch *batch) {
                                    &batch->snapshot_addresses,
                                    &batch->snapshot_ids,
                                    &batch->posted,
-                                   &batch->entry_numbers};
+                                   &batch->entry_numbers,
+                                   &batch->was_posted,
+                                   &batch->was_entries,
+                                   &batch->revisions};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         wire_array_free(arrays[i]);
+    account_cache_free(batch->cache);
+    free((void *)batch->known);
     free(batch->accounts);
     free(batch->rows);
     free(batch->priors);
@@ -273,24 +301,33 @@ static bool load_account(struct batch *batch, const PGresult *snapshots, const P
     if (PQgetlength(snapshots, row, 4) != WIRE_TID_SIZE)
         return false;
     memcpy(known->address, PQgetvalue(snapshots, row, 4), WIRE_TID_SIZE);
-    return get_numeric(snapshots, row, 1, &account->posted) &&
-           get_numeric(snapshots, row, 2, &account->held) && account->held >= 0 &&
-           get_int64(snapshots, row, 3, &account->entries) && account->entries >= 0;
+    if (!get_numeric(snapshots, row, 1, &account->posted) ||
+        !get_numeric(snapshots, row, 2, &account->held) || account->held < 0 ||
+        !get_int64(snapshots, row, 3, &account->entries) || account->entries < 0 ||
+        !get_int64(snapshots, row, 5, &known->revision))
+        return false;
+    known->was_posted = account->posted;
+    known->was_entries = account->entries;
+    return true;
+}
+
+static void make_room(struct batch *batch, size_t count) {
+    batch->account_count = count;
+    if (count <= batch->account_capacity)
+        return;
+    batch->account_capacity = count * 2;
+    batch->accounts =
+        memory_resize(batch->accounts, batch->account_capacity * sizeof(*batch->accounts));
+    batch->rows = memory_resize(batch->rows, batch->account_capacity * sizeof(*batch->rows));
 }
 
 static bool load_accounts(struct batch *batch, const struct db_result *result) {
     const PGresult *snapshots = result->statements[LOCK_RESULT];
     const PGresult *rows = result->statements[ACCOUNTS_RESULT];
     int count = PQntuples(rows);
-    if (PQntuples(snapshots) != count || PQnfields(rows) != 8 || PQnfields(snapshots) != 5)
+    if (PQntuples(snapshots) != count || PQnfields(rows) != 8 || PQnfields(snapshots) != 6)
         return false; /* each account has its snapshot, from the moment it exists */
-    if ((size_t)count > batch->account_capacity) {
-        batch->account_capacity = (size_t)count * 2;
-        batch->accounts =
-            memory_resize(batch->accounts, batch->account_capacity * sizeof(*batch->accounts));
-        batch->rows = memory_resize(batch->rows, batch->account_capacity * sizeof(*batch->rows));
-    }
-    batch->account_count = (size_t)count;
+    make_room(batch, (size_t)count);
     for (int row = 0; row < count; row++) {
         if (!load_account(batch, snapshots, rows, row))
             return false;
@@ -387,6 +424,19 @@ static void summarize(struct batch *batch) {
     }
 }
 
+static void decide(struct batch *batch, struct journal_command *const *commands, size_t count,
+                   const bool *prior) {
+    batch->command_count = 0;
+    batch->snapshots_result = -1;
+    for (size_t i = 0; i < count; i++) {
+        if (commands[i] != NULL)
+            fill_command(batch, commands[i], prior[i], i);
+    }
+    posting_decide(batch->accounts, batch->account_count, batch->commands, batch->command_count,
+                   batch->entries, &batch->entry_count, batch->index);
+    summarize(batch);
+}
+
 bool batch_decide(struct batch *batch, struct journal_command *const *commands, size_t count,
                   const struct db_result *result, const char **error) {
     bool prior[JOURNAL_BATCH_MAX];
@@ -399,15 +449,108 @@ bool batch_decide(struct batch *batch, struct journal_command *const *commands, 
         *error = "an earlier transaction is not as it must be";
         return false;
     }
-    batch->command_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (commands[i] != NULL)
-            fill_command(batch, commands[i], prior[i], i);
-    }
-    posting_decide(batch->accounts, batch->account_count, batch->commands, batch->command_count,
-                   batch->entries, &batch->entry_count, batch->index);
-    summarize(batch);
+    batch->express = false;
+    decide(batch, commands, count, prior);
     return true;
+}
+
+/* ---- the express way ---- */
+
+/* Adds an account to those of this pass, once. */
+static bool add_known(struct batch *batch, struct cached_account *account) {
+    if (account == NULL)
+        return false;
+    if (account->mark != batch->pass) {
+        account->mark = batch->pass;
+        batch->known[batch->account_count++] = account;
+    }
+    return true;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    const struct cached_account *const *left = a;
+    const struct cached_account *const *right = b;
+    return memcmp(&(*left)->account.id, &(*right)->account.id, sizeof((*left)->account.id));
+}
+
+/* Takes over what is remembered of every account of the batch, in the order of their ids. */
+static bool recall_accounts(struct batch *batch, struct journal_command *const *commands,
+                            size_t count) {
+    batch->pass++;
+    batch->account_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct cached_account *own = account_cache_find(batch->cache, &commands[i]->own_account);
+        if (!add_known(batch, own))
+            return false;
+        if (!add_known(batch, commands[i]->kind == POSTING_TRANSFER
+                                  ? account_cache_find(batch->cache, &commands[i]->other_account)
+                                  : account_cache_settlement(batch->cache, own->account.asset)))
+            return false;
+    }
+    qsort((void *)batch->known, batch->account_count, sizeof(struct cached_account *), compare_ids);
+    make_room(batch, batch->account_count);
+    for (size_t i = 0; i < batch->account_count; i++) {
+        batch->accounts[i] = batch->known[i]->account;
+        batch->rows[i] = batch->known[i]->row;
+    }
+    return true;
+}
+
+bool batch_decide_known(struct batch *batch, struct journal_command *const *commands,
+                        size_t count) {
+    bool prior[JOURNAL_BATCH_MAX] = {false};
+    assert(count > 0 && count <= JOURNAL_BATCH_MAX);
+    if (!recall_accounts(batch, commands, count))
+        return false;
+    batch->express = true;
+    decide(batch, commands, count, prior);
+    for (size_t i = 0; i < batch->command_count; i++) {
+        enum posting_outcome outcome = batch->commands[i].outcome;
+        if (outcome != POSTING_ACCEPTED && outcome != POSTING_DUPLICATE &&
+            outcome != POSTING_DUPLICATE_CHANGED)
+            return false;
+    }
+    return true;
+}
+
+/* The two arrays that moving the snapshots returned, side by side. */
+static bool learn_addresses(struct batch *batch, const struct db_result *result) {
+    if (batch->snapshots_result < 0)
+        return true;
+    const PGresult *moved = result->statements[batch->snapshots_result];
+    struct wire_reader ids, addresses;
+    if (PQntuples(moved) != 1 || PQnfields(moved) != 3 ||
+        !wire_reader_begin(&ids, WIRE_UUID, PQgetvalue(moved, 0, 1), PQgetlength(moved, 0, 1)) ||
+        !wire_reader_begin(&addresses, WIRE_TID, PQgetvalue(moved, 0, 2),
+                           PQgetlength(moved, 0, 2)) ||
+        ids.left != addresses.left)
+        return false;
+    while (ids.left > 0) {
+        struct ledger_uuid id;
+        uint8_t address[WIRE_TID_SIZE];
+        if (!wire_reader_next(&ids, id.bytes, sizeof(id.bytes)) ||
+            !wire_reader_next(&addresses, address, sizeof(address)))
+            return false;
+        uint32_t account = find_account(batch, &id);
+        if (account == POSTING_NO_ACCOUNT)
+            return false;
+        memcpy(batch->rows[account].address, address, sizeof(address));
+    }
+    return true;
+}
+
+void batch_remember(struct batch *batch, const struct db_result *result) {
+    if (!learn_addresses(batch, result)) {
+        batch_forget(batch);
+        return;
+    }
+    for (size_t i = 0; i < batch->account_count; i++)
+        account_cache_put(batch->cache, &batch->accounts[i], &batch->rows[i]);
+}
+
+void batch_forget(struct batch *batch) {
+    for (size_t i = 0; i < batch->account_count; i++)
+        account_cache_forget(batch->cache, &batch->accounts[i].id);
 }
 
 struct batch_summary batch_summary(const struct batch *batch) {
@@ -459,36 +602,47 @@ static void build_snapshots(struct batch *batch) {
     wire_array_begin(&batch->snapshot_ids, WIRE_UUID);
     wire_array_begin(&batch->posted, WIRE_NUMERIC);
     wire_array_begin(&batch->entry_numbers, WIRE_INT8);
+    wire_array_begin(&batch->was_posted, WIRE_NUMERIC);
+    wire_array_begin(&batch->was_entries, WIRE_INT8);
+    wire_array_begin(&batch->revisions, WIRE_INT8);
     for (size_t i = 0; i < batch->account_count; i++) {
         const struct posting_account *account = &batch->accounts[i];
         if (!account->touched)
             continue;
-        wire_array_bytes(&batch->snapshot_addresses, batch->rows[i].address, WIRE_TID_SIZE);
+        const struct account_row *row = &batch->rows[i];
+        wire_array_bytes(&batch->snapshot_addresses, row->address, WIRE_TID_SIZE);
         wire_array_uuid(&batch->snapshot_ids, &account->id);
         wire_array_numeric(&batch->posted, account->posted);
         wire_array_int64(&batch->entry_numbers, account->entries);
+        wire_array_numeric(&batch->was_posted, row->was_posted);
+        wire_array_int64(&batch->was_entries, row->was_entries);
+        wire_array_int64(&batch->revisions, row->revision);
     }
 }
 
 size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]) {
-    if (batch->summary.accepted == 0) {
-        calls[0] = (struct db_call){.statement = "commit"};
-        return 1;
+    size_t count = 0;
+    batch->snapshots_result = -1;
+    if (batch->express)
+        calls[count++] = (struct db_call){.statement = "begin"};
+    if (batch->summary.accepted > 0) {
+        build_transactions(batch);
+        build_entries(batch);
+        build_snapshots(batch);
+        struct wire_array *const snapshots[] = {
+            &batch->snapshot_addresses, &batch->snapshot_ids, &batch->posted,
+            &batch->entry_numbers,      &batch->was_posted,   &batch->was_entries,
+            &batch->revisions};
+        struct wire_array *const rows[] = {
+            &batch->ids,     &batch->kinds,          &batch->by,   &batch->their_keys,
+            &batch->digests, &batch->entry_accounts, &batch->seqs, &batch->entry_transactions,
+            &batch->amounts, &batch->balances};
+        batch->snapshots_result = (int)count;
+        calls[count++] = make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 7);
+        calls[count++] = make_call(batch, "write", &batch->write_parameters, rows, 10);
     }
-    build_transactions(batch);
-    build_entries(batch);
-    build_snapshots(batch);
-    struct wire_array *const rows[] = {
-        &batch->ids,     &batch->kinds,          &batch->by,   &batch->their_keys,
-        &batch->digests, &batch->entry_accounts, &batch->seqs, &batch->entry_transactions,
-        &batch->amounts, &batch->balances};
-    struct wire_array *const snapshots[] = {&batch->snapshot_addresses, &batch->snapshot_ids,
-                                            &batch->posted, &batch->entry_numbers};
-    calls[WRITE_RESULT] = make_call(batch, "write", &batch->write_parameters, rows, 10);
-    calls[SNAPSHOTS_RESULT] =
-        make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 4);
-    calls[2] = (struct db_call){.statement = "commit"};
-    return BATCH_WRITE_CALLS;
+    calls[count++] = (struct db_call){.statement = "commit"};
+    return count;
 }
 
 void batch_outcomes(const struct batch *batch, struct journal_command *const *commands) {

@@ -21,7 +21,7 @@ extern const size_t BATCH_STATEMENT_COUNT;
 
 /* Calls of a phase. */
 #define BATCH_LOCK_CALLS  4
-#define BATCH_WRITE_CALLS 3
+#define BATCH_WRITE_CALLS 4
 
 struct batch;
 
@@ -45,6 +45,13 @@ __attribute__((warn_unused_result)) bool batch_decide(struct batch *batch,
                                                       size_t count, const struct db_result *result,
                                                       const char **error);
 
+/*
+ * The express way, without a look at the database: decides the commands (none NULL) on what is
+ * remembered of their accounts.  False: the careful way is needed, and nothing is decided.
+ */
+__attribute__((warn_unused_result)) bool
+batch_decide_known(struct batch *batch, struct journal_command *const *commands, size_t count);
+
 /* How many were accepted now, how many keys of ours a lost attempt had posted already, and whether
  * any other earlier transaction was found. */
 struct batch_summary {
@@ -53,10 +60,15 @@ struct batch_summary {
 struct batch_summary batch_summary(const struct batch *batch);
 
 /*
- * Phase two: insert transactions and entries, update the snapshots, COMMIT; or COMMIT alone when
- * nothing was accepted.  Returns the number of calls.
+ * Phase two: move the snapshots, insert transactions and entries, COMMIT; or COMMIT alone when
+ * nothing was accepted.  On the express way BEGIN comes first.  Returns the number of calls.
  */
 size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]);
+
+/* After a durable COMMIT: remembers the accounts as they are now. */
+void batch_remember(struct batch *batch, const struct db_result *result);
+/* After any other end: what was thought of these accounts may be wrong. */
+void batch_forget(struct batch *batch);
 
 /* Copies the outcomes into the commands (not NULL) that were decided. */
 void batch_outcomes(const struct batch *batch, struct journal_command *const *commands);

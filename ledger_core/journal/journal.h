@@ -94,6 +94,7 @@ bool journal_withdraw(struct journal *journal, struct journal_command *commands,
 /* Counters since the start, for the metrics. */
 struct journal_counters {
     uint64_t batches, commands, retries, splits, lost, resolved;
+    uint64_t express, express_lost; /* batches posted by express, and those that lost a race */
 };
 const struct journal_counters *journal_counters(const struct journal *journal);
 

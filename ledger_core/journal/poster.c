@@ -1,8 +1,16 @@
 /*
- * Design.  One batch at a time, in two phases (see batch.c), each one pipeline and one Sync.
+ * Design.  One batch at a time, on one of two ways (see batch.c): carefully in two phases, each one
+ * pipeline and one Sync, or by express in one.
  *
  *   IDLE -run-> LOCKING -on_locked-> WRITING -on_written-> IDLE, or the next range
+ *   IDLE -run, express-> WRITING -on_written-> IDLE
+ *   WRITING, express -lose_race-> LOCKING
  *   LOCKING, WRITING -fail, lose-> WAITING -retry pause over, or connection ready-> LOCKING
+ *
+ * The express way is for the first attempt of a range alone: whatever goes wrong there, nothing of
+ * it was committed or it is in doubt, and the careful way takes over.  When another writer was
+ * first, or a key was used before, the next batches are careful too, twice as many each time, so
+ * that writers who share accounts, or a client who repeats keys, cost the others little.
  *
  * A batch is a stack of ranges, at first one.  When the database refuses a range for a reason that
  * lies in its rows, the range is halved and both halves are posted in order, down to the command
@@ -28,6 +36,8 @@
 
 /* A phase that takes longer has lost its server, whatever the socket says. */
 #define PHASE_TIMEOUT_US 5000000
+/* Careful batches after a lost race, at most. */
+#define EXPRESS_BACKOFF_MAX 64
 /* Attempts of one range, beyond which a failure is final for the request. */
 #define ATTEMPTS_MAX 10
 #define PAUSE_MIN_US 1000
@@ -57,18 +67,24 @@ static void tell(struct journal_command *command) {
 
 /* ---- ranges ---- */
 
-/* The range in work is over; each of its commands has its outcome. */
+/*
+ * The range in work is over; each of its commands has its outcome.  What waits is sent first: the
+ * database works on it while these are answered.
+ */
 static void finish_range(struct journal *journal) {
+    struct journal_command *over[JOURNAL_BATCH_MAX];
+    size_t count = 0;
     struct poster_range range = *current(journal);
     journal->range_count--;
     journal->phase = POSTER_IDLE;
     for (size_t i = range.begin; i < range.end; i++) {
-        struct journal_command *command = journal->members[i];
+        if (journal->members[i] != NULL)
+            over[count++] = journal->members[i];
         journal->members[i] = NULL;
-        if (command != NULL)
-            tell(command);
     }
-    loop_turn_schedule(journal->loop, &journal->turn);
+    poster_run(journal);
+    for (size_t i = 0; i < count; i++)
+        tell(over[i]);
 }
 
 /* The range in work ends without a decision. */
@@ -144,6 +160,8 @@ static void pause_range(struct journal *journal) {
 static void lose_range(struct journal *journal, bool in_doubt, const struct db_result *result) {
     struct poster_range *range = current(journal);
     range->in_doubt = range->in_doubt || in_doubt;
+    range->careful = true;
+    batch_forget(journal->batch);
     journal->counters.lost++;
     struct log_line line;
     log_begin(&line, LOG_WARN, "batch_lost");
@@ -199,6 +217,14 @@ static bool is_lost_race(const struct db_result *result) {
            strcmp(result->constraint, "transaction_idempotency_key") == 0;
 }
 
+/*
+ * On the express way the same means a key that was used before, at any time; and another writer may
+ * have moved a snapshot, or had it changed.
+ */
+static bool is_lost_express(const struct db_result *result) {
+    return strcmp(result->sqlstate, "PC020") == 0 || is_lost_race(result);
+}
+
 static void split_range(struct journal *journal, size_t split) {
     assert(journal->range_count < POSTER_RANGES_MAX);
     struct poster_range *second = current(journal);
@@ -219,6 +245,8 @@ static void split_range(struct journal *journal, size_t split) {
 static void fail_range(struct journal *journal, const struct db_result *result) {
     roll_back(journal);
     struct poster_range *range = current(journal);
+    range->careful = true;
+    batch_forget(journal->batch);
     struct log_line line;
     log_begin(&line, LOG_WARN, "batch_refused");
     log_integer(&line, "commands", (int64_t)(range->end - range->begin));
@@ -249,7 +277,23 @@ static void fail_range(struct journal *journal, const struct db_result *result) 
         give_up_range(journal, JOURNAL_FAILED, result->sqlstate);
 }
 
-/* ---- the two phases ---- */
+/* ---- the two ways ---- */
+
+static void start_range(struct journal *journal);
+
+/* Nothing was committed, and the careful way will see why.  At once: nobody has to be waited for.
+ */
+static void lose_express(struct journal *journal) {
+    roll_back(journal);
+    batch_forget(journal->batch);
+    current(journal)->careful = true;
+    journal->express_backoff = journal->express_backoff == 0 ? 1 : 2 * journal->express_backoff;
+    if (journal->express_backoff > EXPRESS_BACKOFF_MAX)
+        journal->express_backoff = EXPRESS_BACKOFF_MAX;
+    journal->express_rest = journal->express_backoff;
+    journal->counters.express_lost++;
+    start_range(journal);
+}
 
 static void on_written(void *owner, const struct db_result *result) {
     struct journal *journal = owner;
@@ -258,7 +302,10 @@ static void on_written(void *owner, const struct db_result *result) {
     loop_timer_stop(journal->loop, &journal->watchdog);
     switch (result->end) {
     case DB_END_ERROR:
-        fail_range(journal, result);
+        if (journal->express && is_lost_express(result))
+            lose_express(journal);
+        else
+            fail_range(journal, result);
         return;
     case DB_END_LOST:
         lose_range(journal, true, result);
@@ -274,6 +321,11 @@ static void on_written(void *owner, const struct db_result *result) {
         lose_range(journal, true, result);
         return;
     }
+    if (journal->express) {
+        journal->express_backoff /= 2;
+        journal->counters.express++;
+    }
+    batch_remember(journal->batch, result);
     batch_outcomes(journal->batch, journal->members + current(journal)->begin);
     finish_range(journal);
 }
@@ -281,8 +333,22 @@ static void on_written(void *owner, const struct db_result *result) {
 /* Nothing to keep: release the locks, without a wait for the disk. */
 static void finish_unwritten(struct journal *journal) {
     roll_back(journal);
+    batch_remember(journal->batch, NULL);
     batch_outcomes(journal->batch, journal->members + current(journal)->begin);
     finish_range(journal);
+}
+
+/* Sends phase two, or the whole of an express batch. */
+static void write_range(struct journal *journal) {
+    struct db_call calls[BATCH_WRITE_CALLS];
+    size_t count = batch_build_write(journal->batch, calls);
+    set_stage(journal, current(journal), true);
+    journal->phase = POSTER_WRITING;
+    loop_timer_start(journal->loop, &journal->watchdog, PHASE_TIMEOUT_US);
+    if (!db_send(journal->connection, calls, count, on_written, journal)) {
+        const struct db_result unsent = {.end = DB_END_UNSENT, .message = "no connection"};
+        on_written(journal, &unsent);
+    }
 }
 
 static void on_locked(void *owner, const struct db_result *result) {
@@ -315,19 +381,28 @@ static void on_locked(void *owner, const struct db_result *result) {
         finish_unwritten(journal);
         return;
     }
-    struct db_call calls[BATCH_WRITE_CALLS];
-    size_t count = batch_build_write(journal->batch, calls);
-    set_stage(journal, range, true);
-    journal->phase = POSTER_WRITING;
-    loop_timer_start(journal->loop, &journal->watchdog, PHASE_TIMEOUT_US);
-    if (!db_send(journal->connection, calls, count, on_written, journal)) {
-        const struct db_result unsent = {.end = DB_END_UNSENT, .message = "no connection"};
-        on_written(journal, &unsent);
+    write_range(journal);
+}
+
+/* Decided already, on what is remembered? */
+static bool take_express(struct journal *journal, const struct poster_range *range) {
+    if (range->careful || range->in_doubt)
+        return false;
+    if (journal->express_rest > 0) {
+        journal->express_rest--;
+        return false;
     }
+    return batch_decide_known(journal->batch, journal->members + range->begin,
+                              range->end - range->begin);
 }
 
 static void start_range(struct journal *journal) {
     struct poster_range *range = current(journal);
+    journal->express = take_express(journal, range);
+    if (journal->express) {
+        write_range(journal);
+        return;
+    }
     struct db_call calls[BATCH_LOCK_CALLS];
     batch_build_lock(journal->batch, journal->members + range->begin, range->end - range->begin,
                      calls);

@@ -17,7 +17,7 @@ enum poster_phase {
     POSTER_IDLE,    /* no batch */
     POSTER_WAITING, /* a batch, and a pause before its next attempt, or no connection */
     POSTER_LOCKING, /* phase one is with the database: nothing was written yet */
-    POSTER_WRITING, /* phase two is with the database */
+    POSTER_WRITING, /* phase two, or an express batch, is with the database */
 };
 
 /* Some neighbouring commands of the batch, posted in one database transaction. */
@@ -25,6 +25,7 @@ struct poster_range {
     size_t begin, end;
     int attempts;
     bool in_doubt; /* an attempt's COMMIT went unanswered, or was answered with a warning */
+    bool careful;  /* not on the express way: an attempt has failed */
 };
 
 struct journal {
@@ -44,6 +45,9 @@ struct journal {
     struct journal_command *members[JOURNAL_BATCH_MAX]; /* NULL: withdrawn */
     struct poster_range ranges[POSTER_RANGES_MAX];      /* [range_count - 1] is in work */
     size_t range_count;
+    bool express;             /* the range in work is on the express way */
+    unsigned express_rest;    /* batches that still go the careful way */
+    unsigned express_backoff; /* how many went so after the last lost race */
 
     struct loop_turn turn, free_turn;
     struct loop_timer retry;    /* the pause of POSTER_WAITING */

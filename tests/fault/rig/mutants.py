@@ -54,6 +54,9 @@ MUTANTS = {
     "poison_takes_neighbours": Mutant(QUIET, only=TROUBLE),
     "error_is_success": Mutant(QUIET, only=TROUBLE),
     "all_or_nothing_ignored": Mutant(QUIET, only={"money": 30, "batch": 30, "replay": 5}),
+    "express_error_is_success": Mutant(QUIET),
+    "express_refuses": Mutant(QUIET),
+    "express_without_compare": Mutant(QUIET, ("one entry per place", "all snapshots are moved")),
     "serialization_failure_is_final": Mutant(QUIET, only=TROUBLE),
     "warning_at_commit_ignored": Mutant(
         QUIET, test="test_standby.py::test_a_cancelled_wait_is_no_success"),

@@ -143,6 +143,9 @@ class RigService(Service):
 
 
 class World:
+    """Two services on one database: one with a single poster, which finds its own snapshots again
+    and goes by express, one with several."""
+
     def __init__(self, cluster, databases, folder, program=None, guards=(), threads=2):
         self.cluster, self.folder = cluster, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +158,8 @@ class World:
         self.services = [
             RigService(str(program), {
                 **self.database.environment(), "POSTGRES_PORT": str(port), "JWT_SECRET": SECRET,
-                "THREADS": str(threads), "LOG_LEVEL": "warn"}, self.folder / f"service{number}")
+                "THREADS": str(threads if number else 1), "LOG_LEVEL": "warn"},
+                self.folder / f"service{number}")
             for number, port in enumerate(self.proxy.door_ports)]
 
     def start(self):

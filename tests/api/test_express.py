@@ -1,0 +1,149 @@
+"""The express way of the poster (ledger_core/journal/batch.c): what it remembers never decides
+against the database."""
+
+import pytest
+
+from support import prometheus
+from support.api import User, new_key
+from support.service import Service
+from support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def services(wallet_settings, folder):
+    """Two processes with one poster each on the same database."""
+    services = [Service("wallet_api", {**wallet_settings, "THREADS": "1"}, folder).start()
+                for _ in range(2)]
+    yield services
+    for service in services:
+        service.stop()
+
+
+@pytest.fixture
+def here(services, secret):
+    user = User(services[0], secret)
+    yield user
+    user.http.close()
+
+
+@pytest.fixture
+def there(services, secret, here):
+    """The same person at the other process."""
+    user = User(services[1], secret, user_id=here.id)
+    yield user
+    user.http.close()
+
+
+def counter(user, name):
+    families = prometheus.parse(user.http.get("/metrics").text)
+    return sum(sample.value for sample in families[name][1])
+
+
+def express(user):
+    return counter(user, "wallet_posting_express_total")
+
+
+def lost(user):
+    return counter(user, "wallet_posting_express_lost_total")
+
+
+def ready(user, account):
+    """From here on this account goes by express: whatever was lost before, the rest is over after
+    64 batches (poster.c)."""
+    for _ in range(66):
+        assert user.deposit(account, "1").status_code == 200
+
+
+def test_known_accounts_go_by_express(here):
+    account = here.account(funds="10")
+    ready(here, account)
+    wait_until(lambda: express(here) > 0, "a batch goes by express")
+    before = express(here)
+    for _ in range(10):
+        assert here.withdraw(account, "1").status_code == 200
+    wait_until(lambda: express(here) >= before + 10, "the batches are counted")
+
+
+def test_a_used_key_is_told_before_anything_else(here):
+    """The repeated request would now be refused for its amount, too."""
+    account = here.account(funds="10")
+    ready(here, account)
+    key, all_of_it = new_key(), here.balance(account)
+    assert here.withdraw(account, all_of_it, key).status_code == 200
+    again = here.withdraw(account, all_of_it, key)
+    assert (again.status_code, again.json()["same_request"]) == (409, True)
+    assert here.balance(account) == "0.00"
+
+
+def test_a_used_key_that_could_be_posted_again_is_not(here):
+    account = here.account(funds="10")
+    ready(here, account)
+    key, before = new_key(), lost(here)
+    first = here.withdraw(account, "1", key)
+    assert first.status_code == 200
+    assert here.withdraw(account, "1", key).status_code == 409
+    assert here.balance(account) == first.json()["new_balance"]
+    wait_until(lambda: lost(here) == before + 1, "the attempt is counted")
+
+
+def test_another_process_moves_the_same_account(here, there):
+    account = here.account(funds="10")
+    ready(here, account)
+    ready(there, account)
+    balance = float(here.balance(account))
+    for step in range(20):
+        answer = (here, there)[step % 2].withdraw(account, "0.25")
+        balance -= 0.25
+        assert (answer.status_code, float(answer.json()["new_balance"])) == (200, balance)
+
+
+def test_what_is_gone_elsewhere_is_not_spent_here(here, there):
+    account = here.account(funds="10")
+    ready(here, account)
+    assert there.withdraw(account, there.balance(account)).status_code == 200
+    answer = here.withdraw(account, "0.01")
+    assert (answer.status_code, answer.json()["detail"]) == (400, "Insufficient funds")
+
+
+def test_money_that_came_elsewhere_can_be_spent_here(here, there):
+    account = here.account(funds="10")
+    ready(here, account)
+    assert there.deposit(account, "1000").status_code == 200
+    assert here.withdraw(account, "500").status_code == 200
+
+
+@pytest.mark.parametrize("change, status", [
+    ("status = 'frozen'", 422), ("status = 'closed'", 422), ("floor = 1000000", 400)])
+def test_a_changed_account_is_noticed_at_once(here, wallet_database, change, status):
+    account = here.account(funds="10")
+    ready(here, account)
+    wallet_database.execute(f"UPDATE ledger.account SET {change} WHERE id = %s", (account,))
+    try:
+        answer = here.withdraw(account, "1")
+        assert answer.status_code == status, answer.text
+    finally:
+        wallet_database.execute(
+            "UPDATE ledger.account SET status = 'open', floor = 0 WHERE id = %s", (account,))
+    assert here.withdraw(account, "1").status_code == 200
+
+
+def test_what_is_held_elsewhere_is_noticed_at_once(here, wallet_database):
+    account = here.account(funds="10")
+    ready(here, account)
+    wallet_database.execute(
+        "UPDATE ledger.balance SET held = -posted WHERE account_id = %s", (account,))
+    try:
+        assert here.withdraw(account, "1").status_code == 400
+    finally:
+        wallet_database.execute(
+            "UPDATE ledger.balance SET held = 0 WHERE account_id = %s", (account,))
+
+
+def test_a_table_that_was_rewritten_is_no_obstacle(here, wallet_database):
+    """Every snapshot lies elsewhere then."""
+    account = here.account(funds="10")
+    ready(here, account)
+    with wallet_database.connect() as connection:
+        connection.execute("VACUUM FULL ledger.balance")
+    for _ in range(5):
+        assert here.withdraw(account, "1").status_code == 200
