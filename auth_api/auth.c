@@ -14,6 +14,7 @@
 
 #include "auth_api/password.h"
 #include "auth_api/store.h"
+#include "service_kit/audit.h"
 #include "service_kit/db_check.h"
 #include "service_kit/db_schema.h"
 #include "service_kit/log.h"
@@ -215,6 +216,13 @@ void auth_thread_stop(void *state) {
     db_schema_stop(thread->schema);
     db_pool_close(thread->pool);
     free(thread);
+}
+
+/* ---- GET /audit ---- */
+
+void audit_show(struct http_request *request) {
+    struct auth_thread *thread = http_thread_state(request);
+    audit_list(request, thread->pool, &thread->queries);
 }
 
 /* ---- answers ---- */

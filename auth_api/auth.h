@@ -64,5 +64,6 @@ extern const struct http_route AUTH_ROUTES[];
 extern const size_t AUTH_ROUTE_COUNT;
 void users_create(struct http_request *request);
 void login_create(struct http_request *request);
+void audit_show(struct http_request *request);
 
 #endif

@@ -14,5 +14,10 @@ const struct http_route AUTH_ROUTES[] = {
      .access = HTTP_PUBLIC,
      .body = HTTP_BODY_JSON,
      .handle = login_create},
+    {.method = HTTP_GET,
+     .pattern = "/audit",
+     .access = HTTP_BEARER,
+     .roles = HTTP_ROLE_AUDITOR,
+     .handle = audit_show},
 };
 const size_t AUTH_ROUTE_COUNT = sizeof AUTH_ROUTES / sizeof *AUTH_ROUTES;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "auth_api/auth.h"
+#include "service_kit/audit.h"
 #include "service_kit/db_schema.h"
 #include "service_kit/log.h"
 
@@ -16,6 +17,7 @@
 
 const struct db_statement STORE_STATEMENTS[] = {
     DB_SCHEMA_STATEMENT,
+    AUDIT_STATEMENT("auth"),
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
            " FROM auth.users WHERE username = $1::text"},
     {INSERT, "INSERT INTO auth.users (id, username, password_hash)"

@@ -1,16 +1,20 @@
 -- Users: columns, rules, and every right in the database, walked over whatever tables there are.
 BEGIN;
-SELECT plan(40);
+SELECT plan(42);
 
-SELECT tables_are('auth', ARRAY['schema_version', 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 2, 'the version of the schema');
+SELECT tables_are('auth', ARRAY['audit', 'schema_version', 'users']);
+SELECT is((SELECT max(version) FROM auth.schema_version), 3, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
          FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
         WHERE relnamespace = 'auth'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
         ORDER BY attrelid::regclass::text COLLATE "C", attnum $$,
-    ARRAY['auth.schema_version.version integer', 'auth.schema_version.deployed_at timestamp with time zone',
+    ARRAY['auth.audit.id bigint', 'auth.audit.recorded_at timestamp with time zone', 'auth.audit.event text',
+          'auth.audit.outcome text', 'auth.audit.actor text null', 'auth.audit.subject text null',
+          'auth.audit.reason text null', 'auth.audit.request_id text null', 'auth.audit.address text null',
+          'auth.audit.agent text null', 'auth.audit.detail jsonb',
+          'auth.schema_version.version integer', 'auth.schema_version.deployed_at timestamp with time zone',
           'auth.users.id uuid', 'auth.users.username text', 'auth.users.password_hash text',
           'auth.users.created_at timestamp with time zone', 'auth.users.roles text[]',
           'auth.users.disabled_at timestamp with time zone null'],
@@ -29,7 +33,7 @@ SELECT results_eq(
           AND has_table_privilege('auth_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['schema_version SELECT', 'users INSERT SELECT'], 'auth_service: rights on whole tables');
+    ARRAY['audit SELECT', 'schema_version SELECT', 'users INSERT SELECT'], 'auth_service: rights on whole tables');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s', relname, attname, privilege) COLLATE "default"
          FROM pg_class c
@@ -39,11 +43,23 @@ SELECT results_eq(
           AND has_column_privilege('auth_service', c.oid, attnum, privilege)
           AND NOT has_table_privilege('auth_service', c.oid, privilege)
         ORDER BY 1 $$,
-    ARRAY['users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
+    ARRAY['audit.actor INSERT', 'audit.address INSERT', 'audit.agent INSERT', 'audit.detail INSERT',
+          'audit.event INSERT', 'audit.outcome INSERT', 'audit.reason INSERT', 'audit.request_id INSERT',
+          'audit.subject INSERT', 'users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
     'auth_service: rights on single columns');
+SELECT results_eq(
+    $$ SELECT proname::text COLLATE "default" FROM pg_proc
+        WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('auth_service', oid, 'EXECUTE')
+        ORDER BY proname COLLATE "C" $$,
+    ARRAY['audit_write'], 'auth_service: the functions that it may call');
 SELECT is_empty(
-    $$ SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'auth'::regnamespace $$,
-    'there are no functions');
+    $$ SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE') $$,
+    'PUBLIC: no function');
+SELECT is_empty(
+    $$ SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'auth'::regnamespace AND NOT coalesce(proconfig::text LIKE '%search_path=%', false) $$,
+    'every function has a search path of its own');
 SELECT is_empty(
     $$ SELECT nspname FROM pg_namespace
         WHERE nspname !~ '^pg_' AND has_schema_privilege('auth_service', oid, 'CREATE') $$,
