@@ -42,7 +42,7 @@ const char *audit_origin(struct http_request *request) {
     struct json_writer *writer = json_writer_create(ORIGIN_JSON_MAX);
     json_write_object_begin(writer);
     json_write_member(writer, "request_id", http_request_id(request));
-    json_write_member(writer, "address", http_peer(request));
+    json_write_member(writer, "address", http_client(request));
     json_write_member(writer, "agent", agent_of(request));
     json_write_object_end(writer);
     size_t length = 0;

@@ -73,6 +73,8 @@ const struct json_node *http_json(const struct http_request *request); /* an obj
 const char *http_request_id(const struct http_request *request);
 /* Numeric address of the peer. */
 const char *http_peer(const struct http_request *request);
+/* Numeric address of the client: the peer, or whom TRUSTED_PROXIES speak for. */
+const char *http_client(struct http_request *request);
 /* Memory that lives as long as the request. Never NULL. Zeroed. */
 void *http_alloc(struct http_request *request, size_t size);
 

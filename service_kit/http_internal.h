@@ -105,6 +105,7 @@ struct http_request {
     const char *request_id;
     struct http_text trace_id;
     char peer[INET6_ADDRSTRLEN];
+    char client[PROXIES_ADDRESS_MAX]; /* "" until somebody asks */
 
     struct http_answer_header answer_headers[HTTP_ANSWER_HEADERS_MAX];
     size_t answer_header_count;

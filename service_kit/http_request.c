@@ -197,6 +197,8 @@ static void log_request(const struct http_request *request, int64_t duration_us)
     if (request->trace_id.base != NULL)
         log_text(line, "trace_id", request->trace_id.base, request->trace_id.length);
     log_string(line, "peer", request->peer);
+    if (request->client[0] != '\0' && strcmp(request->client, request->peer) != 0)
+        log_string(line, "client", request->client);
     log_integer(line, "bytes", (int64_t)request->answer_bytes);
     if (request->authenticated) {
         char principal[UUID_TEXT_LENGTH + 1];
@@ -371,4 +373,15 @@ const char *http_request_id(const struct http_request *request) {
 
 const char *http_peer(const struct http_request *request) {
     return request->peer;
+}
+
+const char *http_client(struct http_request *request) {
+    if (request->client[0] == '\0') {
+        /* Several lines are one list to some and not to others: then only the peer is certain. */
+        size_t count = 0;
+        struct http_text forwarded = http_header(request, "x-forwarded-for", &count);
+        proxies_client(&request->thread->server->settings.proxies, request->peer,
+                       count == 1 ? forwarded.base : NULL, forwarded.length, request->client);
+    }
+    return request->client;
 }

@@ -12,6 +12,7 @@
 
 #include "service_kit/http.h"
 #include "service_kit/metrics.h"
+#include "service_kit/proxies.h"
 #include "service_kit/token.h"
 
 struct loop;
@@ -27,6 +28,7 @@ struct http_server_settings {
     size_t connections_max;     /* per thread; further ones wait in the kernel's queue */
     int64_t request_timeout_ms; /* the deadline of a request */
     int64_t receive_timeout_ms; /* an idle connection, or a request that does not arrive */
+    struct proxies proxies;     /* whose X-Forwarded-For counts */
     struct metrics *metrics;
 };
 

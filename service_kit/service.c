@@ -115,7 +115,7 @@ static void collect_routes(struct service_process *process) {
     process->route_count = at;
 }
 
-static void create_server(struct service_process *process) {
+static void create_server(struct service_process *process, const struct proxies *proxies) {
     const struct service_config *config = process->config;
     int64_t connections = service_connections(config->connections_max);
     if (connections < config->connections_max) {
@@ -140,11 +140,13 @@ static void create_server(struct service_process *process) {
         .connections_max = per_thread > 0 ? per_thread : 1,
         .request_timeout_ms = config->request_timeout_ms,
         .receive_timeout_ms = RECEIVE_TIMEOUT_MS,
+        .proxies = *proxies,
         .metrics = process->metrics,
     });
 }
 
-static void process_init(struct service_process *process, struct service *service) {
+static void process_init(struct service_process *process, struct service *service,
+                         const struct proxies *proxies) {
     process->service = service;
     process->config = service->config;
     process->thread_count =
@@ -162,7 +164,7 @@ static void process_init(struct service_process *process, struct service *servic
         if (thread->loop == NULL)
             abort();
     }
-    create_server(process);
+    create_server(process, proxies);
 }
 
 static void process_free(struct service_process *process) {
@@ -220,7 +222,8 @@ static int wait_for_signal(const sigset_t *signals) {
 }
 
 /* From a valid configuration to the end. */
-static int run(struct service_process *process, struct service *service) {
+static int run(struct service_process *process, struct service *service,
+               const struct proxies *proxies) {
     char error[ERROR_MAX] = "";
     sigset_t signals;
     sigemptyset(&signals);
@@ -228,7 +231,7 @@ static int run(struct service_process *process, struct service *service) {
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-    process_init(process, service);
+    process_init(process, service, proxies);
     bool ready = service_listen(process, error, sizeof(error)) &&
                  (service->start == NULL || service->start(service, error, sizeof(error)));
     if (!ready) {
@@ -264,15 +267,21 @@ int service_main(struct service *service, int argc, char **argv) {
                                        service->config, error, sizeof(error));
     if (process.config_texts == NULL)
         return fail(service, EXIT_CONFIG_ERROR, error);
+    const struct service_config *config = service->config;
+    static struct proxies proxies;
+    if (!proxies_parse(config->trusted_proxies, &proxies)) {
+        config_free(process.config_texts);
+        return fail(service, EXIT_CONFIG_ERROR,
+                    "TRUSTED_PROXIES: must be a list of at most 32 addresses or networks");
+    }
     if (option == OPTION_CHECK) {
         config_print_values(service->settings, service->setting_count, service->config);
         config_free(process.config_texts);
         return EXIT_SUCCESS;
     }
-    const struct service_config *config = service->config;
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config->log_level, &level);
     log_configure(service->name, level, STDERR_FILENO);
     protect_memory();
-    return run(&process, service);
+    return run(&process, service, &proxies);
 }

@@ -29,6 +29,7 @@ struct service_config {
     const char *postgres_user, *postgres_password, *postgres_host, *postgres_port, *postgres_db;
     const char *jwt_secret, *jwt_algorithm, *jwt_issuer, *jwt_audience;
     const char *bind_address, *log_level, *docs_dir, *openapi_dir;
+    const char *trusted_proxies;
     int64_t port, threads, connections_max, request_timeout_ms, drain_timeout_ms;
     int64_t body_max_bytes;
 };
@@ -104,6 +105,11 @@ struct service_config {
          .minimum = 1,                                                                             \
          .help = "numeric address to listen on",                                                   \
          .offset = offsetof(struct service_config, bind_address)},                                 \
+        {.name = "TRUSTED_PROXIES",                                                                \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "networks whose X-Forwarded-For is believed (CIDR list; empty: nobody's)",        \
+         .offset = offsetof(struct service_config, trusted_proxies)},                              \
         {.name = "THREADS",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .default_value = "1",                                                                     \
