@@ -1,38 +1,50 @@
--- Fills the journal with :entries more entries, valid ones: rounds in which every account of the benchmark
--- sends 1 to another and receives 1 from another. The database's own checks are on, as always.
--- The fill commits round by round; a round of 10,000 accounts is 20,000 entries.
-CREATE PROCEDURE ledger.bench_fill(more bigint)
+-- Fills the journal with :entries more entries, valid ones: rounds in which every account of the
+-- benchmark sends 1 to another and then receives 1 from another. The database's own checks are on,
+-- as always. Ids rise with time, as the service's do; the keys are those of one principal, :owner.
+CREATE PROCEDURE ledger.bench_fill(owner uuid, more bigint)
 LANGUAGE plpgsql
 AS $$
 DECLARE
     accounts bigint := (SELECT count(*) FROM ledger.bench_account);
-    done     bigint := 0;
-    round    bigint := 0;
+    rounds   bigint := greatest(1, 50000 / accounts);  -- of one statement: about 100,000 entries
+    began    bigint := extract(epoch FROM now() - interval '1 day') * 1000;
+    done     bigint := 0;  -- transactions
 BEGIN
-    WHILE done < more LOOP
-        round := round + 1;
+    WHILE 2 * done < more LOOP
         WITH pair AS MATERIALIZED (
-            SELECT s.id AS source, t.id AS target, gen_random_uuid() AS id, b.posted, b.entries,
-                   b2.posted AS target_posted, b2.entries AS target_entries
-              FROM ledger.bench_account s
-              JOIN ledger.bench_account t ON t.number = 1 + (s.number + round % (accounts - 1)) % accounts
-              JOIN ledger.balance b ON b.ledger_id = 1 AND b.account_id = s.id
-              JOIN ledger.balance b2 ON b2.ledger_id = 1 AND b2.account_id = t.id),
-        x AS (
-            INSERT INTO ledger.transaction (ledger_id, id, kind, principal, idempotency_key, request_digest)
-            SELECT 1, id, 'transfer', source, 'fill-' || id, sha256('fill') FROM pair)
-        INSERT INTO ledger.entry (ledger_id, account_id, seq, transaction_id, amount, balance_after)
-        SELECT 1, source, entries + 1, id, 1, posted + 1 FROM pair
-        UNION ALL
-        SELECT 1, target, target_entries + 2, id, -1, target_posted FROM pair;
-        UPDATE ledger.balance b SET entries = entries + 2
+            SELECT s.id AS source, t.id AS target, r.number AS round,
+                   done + r.number * accounts + s.number AS place
+              FROM generate_series(0, rounds - 1) AS r (number)
+             CROSS JOIN ledger.bench_account s
+              JOIN ledger.bench_account t
+                ON t.number = 1 + (s.number + (done / accounts + r.number) % (accounts - 1)) % accounts),
+        named AS MATERIALIZED (
+            SELECT *, (lpad(to_hex(began + place / 4096), 12, '0') || '7'
+                       || lpad(to_hex(place % 4096), 3, '0') || '8000000000000000')::uuid AS id
+              FROM pair),
+        recorded AS (
+            INSERT INTO ledger.transaction
+                   (ledger_id, id, kind, principal, idempotency_key, request_digest)
+            SELECT 1, id, 'transfer', owner, 'fill-' || lpad(place::text, 12, '0'), sha256('fill')
+              FROM named ORDER BY id)
+        INSERT INTO ledger.entry
+               (ledger_id, account_id, seq, transaction_id, amount, balance_after)
+        SELECT 1, b.account_id, b.entries + e.step, e.id, e.amount, b.posted + greatest(e.amount, 0)
+          FROM (SELECT source AS account_id, 2 * round + 1 AS step, id, 1 AS amount FROM named
+                UNION ALL
+                SELECT target, 2 * round + 2, id, -1 FROM named) e
+          JOIN ledger.balance b ON b.ledger_id = 1 AND b.account_id = e.account_id
+         ORDER BY e.id;
+        UPDATE ledger.balance b SET entries = b.entries + 2 * rounds
           FROM ledger.bench_account s WHERE b.ledger_id = 1 AND b.account_id = s.id;
         COMMIT;
-        done := done + 2 * accounts;
+        done := done + rounds * accounts;
     END LOOP;
 END
 $$;
-CALL ledger.bench_fill(:entries);
-DROP PROCEDURE ledger.bench_fill;
+SET synchronous_commit = off;
+SET work_mem = '128MB';
+CALL ledger.bench_fill(:'owner', :entries);
+DROP PROCEDURE ledger.bench_fill(uuid, bigint);
 VACUUM ANALYZE;
 CHECKPOINT;

@@ -16,12 +16,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "api"))
 
-from stage import Stage  # noqa: E402
+from stage import Server, Stage  # noqa: E402
+from support.databases import Databases  # noqa: E402
 
 BATCH_SIZE = 200
 TPCB_SCALE = 50
 
-# name: (kind, connections, operations in one request)
+# name: (kind, connections, operations in a batch)
 HTTP = {
     "transfer uniform 1": ("uniform", 1, 1),
     "transfer uniform 8": ("uniform", 8, 1),
@@ -32,6 +33,7 @@ HTTP = {
     "batch 8": ("batch", 8, BATCH_SIZE),
     "balance 64": ("balance", 64, 1),
     "history 64": ("history", 64, 1),
+    "mixed 1000": ("mixed", 1000, 20),
 }
 # name: (script or None for TPC-B, clients)
 PGBENCH = {
@@ -41,14 +43,17 @@ PGBENCH = {
     "statements 1": ("statements.pgbench", 1),
 }
 
-# what, numerator, denominator, field, goal, whether more is better
+GROWTH = "transfer uniform 64"  # what is measured in a grown journal and beside it in an empty one
+
+# what, numerator, denominator (None: the number itself), field, goal, whether more is better
 GOALS = [
     ("transfers over HTTP / pgbench TPC-B", "transfer uniform 64", "pgbench TPC-B 8", "rate", 3.0, True),
     ("hot account / uniform", "transfer hot 64", "transfer uniform 64", "rate", 0.95, True),
     ("batch endpoint / pgbench TPC-B", "batch 8", "pgbench TPC-B 8", "rate", 4.0, True),
-    ("20 million entries / empty", "grown: transfer uniform 64", "transfer uniform 64", "rate", 0.9, True),
+    ("journal grown by --grow / empty journal", f"grown: {GROWTH}", f"empty: {GROWTH}", "rate", 0.9, True),
     ("balance reads / transfers", "balance 64", "transfer uniform 64", "rate", 1.5, True),
     ("idle latency / the same statements", "transfer uniform 1", "statements 1", "p50_us", 1.5, False),
+    ("MiB of wallet_api, 1,000 busy connections", "mixed 1000", None, "service_mib", 64, False),
 ]
 # For the reader; not goals.
 COMPARISONS = [
@@ -59,6 +64,7 @@ COMPARISONS = [
 
 def run_wrk(stage, kind, connections, operations, seconds, tag):
     threads = "1" if connections < 256 else "2"
+    stage.service.reset_memory_peak()
     run = subprocess.run(
         ["wrk", "-t", threads, "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s",
          "-s", str(HERE / "workload.lua"), f"http://127.0.0.1:{stage.service.port}", "--", kind,
@@ -70,9 +76,9 @@ def run_wrk(stage, kind, connections, operations, seconds, tag):
     result = json.loads(lines[-1])
     if result["broken"] or result["refused"] > result["requests"] // 1000:
         raise RuntimeError(f"wrk {kind}: answers that should not be: {result}")
-    result["rate"] = ((result["requests"] - result["refused"]) * operations * 1e6
-                      / result["duration_us"])
-    result["service_mib"] = stage.service.memory_mib()
+    result["rate"] = ((result["requests"] - result["refused"]) * 1e6 / result["duration_us"]
+                      * (operations if kind == "batch" else 1))
+    result["service_mib"] = stage.service.memory_peak_mib()
     return result
 
 
@@ -96,13 +102,15 @@ def run_pgbench(stage, script, clients, seconds):
     return {"rate": rate, "p50_us": times[len(times) // 2], "p99_us": times[len(times) * 99 // 100]}
 
 
-def measure(stage, names, rounds, seconds, prefix=""):
-    samples = {prefix + name: [] for name in names}
+def measure(plays, rounds, seconds, checkpoint=True):
+    """Every play once a round; a play is (the stage, what it is called there, the workload)."""
+    samples = {prefix + name: [] for _, prefix, name in plays}
     for number in range(rounds):
-        # The server goes on in WAL files that it had before, as one does that has been running for
-        # a while; a new file stops everybody for the time that it is made.
-        stage.wallet.execute("CHECKPOINT")
-        for name in names:
+        if checkpoint:
+            # The server goes on in WAL files that it had before, as one does that has been running
+            # for a while; a new file stops everybody for the time that it is made.
+            plays[0][0].wallet.execute("CHECKPOINT")
+        for stage, prefix, name in plays:
             if name in HTTP:
                 kind, connections, operations = HTTP[name]
                 sample = run_wrk(stage, kind, connections, operations, seconds,
@@ -116,16 +124,29 @@ def measure(stage, names, rounds, seconds, prefix=""):
     return samples
 
 
-def medians(samples):
-    return {name: {field: statistics.median(sample[field] for sample in runs)
-                   for field in runs[0]} for name, runs in samples.items()}
+def measure_growth(grown, empty, arguments):
+    """The same load in a grown journal and in an empty one, in turn. The first round warms up both
+    and does not count: it fills the caches, and it writes every page that the load changes whole
+    into the WAL, as the first change after a checkpoint does, which otherwise comes every 15 min."""
+    began = time.monotonic()
+    grown.grow(arguments.grow)
+    print(f"the journal was filled in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    plays = [(empty, "empty: ", GROWTH), (grown, "grown: ", GROWTH)]
+    measure(plays, 1, max(8, arguments.seconds))
+    return measure(plays, arguments.rounds, arguments.seconds, checkpoint=False)
+
+
+def middle(samples):
+    """Medians of every workload; of memory the highest."""
+    return {name: {field: (max if field == "service_mib" else statistics.median)(
+        sample[field] for sample in runs) for field in runs[0]} for name, runs in samples.items()}
 
 
 def ratios(results):
     rows = []
     for what, top, bottom, field, goal, more in GOALS:
-        if top in results and bottom in results:
-            ratio = results[top][field] / results[bottom][field]
+        if top in results and (bottom is None or bottom in results):
+            ratio = results[top][field] / (results[bottom][field] if bottom else 1)
             rows.append({"what": what, "ratio": ratio, "goal": goal, "more_is_better": more,
                          "reached": ratio >= goal if more else ratio <= goal})
     for what, top, bottom in COMPARISONS:
@@ -135,10 +156,11 @@ def ratios(results):
 
 
 def print_table(results, rows):
-    print(f"\n{'workload':<34}{'per second':>11}{'p50 ms':>10}{'p99 ms':>10}")
+    print(f"\n{'workload':<34}{'per second':>11}{'p50 ms':>10}{'p99 ms':>10}{'MiB':>8}")
     for name, result in results.items():
+        memory = f"{result['service_mib']:.1f}" if "service_mib" in result else ""
         print(f"{name:<34}{result['rate']:>11.0f}{result['p50_us'] / 1000:>10.2f}"
-              f"{result['p99_us'] / 1000:>10.2f}")
+              f"{result['p99_us'] / 1000:>10.2f}{memory:>8}")
     print(f"\n{'ratio':<54}{'measured':>9}{'goal':>9}")
     for row in rows:
         goal = ""
@@ -156,8 +178,8 @@ def parse_arguments():
     parser.add_argument("--only", default="", help="workloads whose name contains one of these, "
                         "separated by commas")
     parser.add_argument("--grow", type=int, default=0, metavar="ENTRIES",
-                        help="then fill the journal up to so many entries and measure again; "
-                        "20000000 takes about a quarter of an hour")
+                        help="then fill the journal up to so many entries, and measure transfers "
+                        "in it and in an empty one in turn")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of wallet_api, THREADS=2 for example")
     parser.add_argument("--json", metavar="FILE", help="write the results there too")
@@ -169,27 +191,27 @@ def main():
     parts = [part for part in arguments.only.split(",") if part]
     names = [name for name in [*PGBENCH, *HTTP]
              if not parts or any(part in name for part in parts)]
-    stage = Stage(arguments.accounts, **dict(one.split("=", 1) for one in arguments.set))
+    settings = dict(one.split("=", 1) for one in arguments.set)
+    server, stages = Server(), []
     try:
-        with stage.server.connect("postgres") as connection:
+        databases = Databases(server)
+        with server.connect("postgres") as connection:
             connection.execute("CREATE DATABASE tpcb")
         subprocess.run(["pgbench", "-i", "-q", "-s", str(TPCB_SCALE), "tpcb"], check=True,
-                       env=stage.server.client_environment(), capture_output=True)
-        samples = measure(stage, names, arguments.rounds, arguments.seconds)
+                       env=server.client_environment(), capture_output=True)
+        stages.append(Stage(server, databases, arguments.accounts, **settings))
+        samples = measure([(stages[0], "", name) for name in names],
+                          arguments.rounds, arguments.seconds)
         if arguments.grow:
-            entries = stage.wallet.query("SELECT sum(entries) FROM ledger.balance")[0][0]
-            stage.server.psql(stage.wallet.name, HERE / "fill.sql",
-                              entries=max(0, arguments.grow - int(entries)))
-            samples |= measure(stage, ["transfer uniform 64"], arguments.rounds,
-                               arguments.seconds, "grown: ")
-        bad = stage.wallet.query("SELECT count(*) FROM ledger.balance b WHERE posted <> coalesce("
-                                 "(SELECT sum(amount) FROM ledger.entry e WHERE e.ledger_id = "
-                                 "b.ledger_id AND e.account_id = b.account_id), 0)")[0][0]
-        if bad:
-            raise RuntimeError(f"{bad} snapshots differ from their entries after the run")
+            stages.append(Stage(server, databases, arguments.accounts, **settings))
+            samples |= measure_growth(*stages, arguments)
+        for stage in stages:
+            stage.check_snapshots()
     finally:
-        stage.stop()
-    results = medians(samples)
+        for stage in stages:
+            stage.service.stop()
+        server.stop()
+    results = middle(samples)
     rows = ratios(results)
     print_table(results, rows)
     if arguments.json:

@@ -1,5 +1,5 @@
-"""The stage of the benchmark: a private PostgreSQL with the settings of ops/up, the wallet service
-on it, and accounts with money that were opened and funded through the API."""
+"""The stages of the benchmark: a private PostgreSQL with the settings of ops/up, and on it databases
+with a wallet service each, and accounts with money that were opened and funded through the API."""
 
 import http.client
 import json
@@ -21,6 +21,7 @@ from support.tokens import access_token
 
 SECRET = secrets.token_hex(32)
 FUNDS = "1000000.00"
+HERE = Path(__file__).resolve().parent
 
 
 class Server:
@@ -63,25 +64,26 @@ class Server:
 
 
 class Stage:
-    def __init__(self, account_count, log_level="info", **settings):
-        self.server = Server()
-        self.service = None
+    """A wallet of its own on the server; several stand beside each other."""
+
+    def __init__(self, server, databases, account_count, **settings):
+        self.server = server
+        self.wallet = databases.copy("wallet")
+        self.folder = server.folder / self.wallet.name
+        self.service = Service("wallet_api", {
+            **self.wallet.environment(), "JWT_SECRET": SECRET, "ACCOUNTS_PER_OWNER_MAX": "10000",
+            **settings,
+        }, self.folder).start()
         try:
-            self.databases = Databases(self.server)
-            self.wallet = self.databases.copy("wallet")
-            self.service = Service("wallet_api", {
-                **self.wallet.environment(), "JWT_SECRET": SECRET, "LOG_LEVEL": log_level,
-                "ACCOUNTS_PER_OWNER_MAX": "10000", **settings,
-            }, self.server.folder).start()
             self.owner = str(uuid.uuid4())
             self.token = access_token(self.owner, SECRET, lifetime_s=24 * 3600)
             self.accounts = self._open(account_count)
             self._fund()
-            self.write_files()
-            self.server.psql(self.wallet.name, Path(__file__).parent / "reference.sql")
+            self._write_files()
+            self.server.psql(self.wallet.name, HERE / "reference.sql")
             self.wallet.execute("VACUUM ANALYZE")
         except BaseException:
-            self.stop()
+            self.service.stop()
             raise
 
     def _call(self, connection, method, path, body=None):
@@ -113,15 +115,24 @@ class Stage:
             if refused:
                 raise RuntimeError(f"a deposit was refused: {refused[0]}")
 
-    def write_files(self):
-        self.accounts_file = self.server.folder / "accounts"
+    def _write_files(self):
+        self.accounts_file = self.folder / "accounts"
         self.accounts_file.write_text("\n".join(self.accounts))
-        self.token_file = self.server.folder / "token"
+        self.token_file = self.folder / "token"
         self.token_file.write_text(self.token)
 
-    def stop(self):
-        try:
-            if self.service:
-                self.service.stop()
-        finally:
-            self.server.stop()
+    def grow(self, entries):
+        """Fills the journal up to so many entries, by SQL."""
+        present = self.wallet.query("SELECT sum(entries) FROM ledger.balance")[0][0]
+        self.server.psql(self.wallet.name, HERE / "fill.sql", owner=self.owner,
+                         entries=max(0, entries - int(present)))
+
+    def check_snapshots(self):
+        """Every snapshot must be the sum and the number of its account's entries."""
+        bad = self.wallet.query(
+            "SELECT count(*) FROM ledger.balance b LEFT JOIN (SELECT ledger_id, account_id, "
+            "sum(amount) AS posted, count(*) AS entries FROM ledger.entry GROUP BY 1, 2) e "
+            "USING (ledger_id, account_id) WHERE (b.posted, b.entries) IS DISTINCT FROM "
+            "(coalesce(e.posted, 0), coalesce(e.entries, 0))")[0][0]
+        if bad:
+            raise RuntimeError(f"{bad} snapshots differ from their entries after the run")

@@ -1,5 +1,6 @@
 -- What wrk sends. Arguments after "--": KIND ACCOUNTS_FILE TOKEN_FILE TAG [BATCH_SIZE]
--- KIND: uniform, zipf, hot (one transfer each), batch, balance, history.
+-- KIND: uniform, zipf, hot (one transfer each), batch, balance, history; mixed: half transfers, the
+-- rest balances, histories and small batches.
 -- At the end one line of JSON, which run.py reads.
 
 local accounts, header, tag, kind, size = {}, nil, nil, nil, 100
@@ -72,7 +73,11 @@ local function batch()
     return '{"operations":[' .. table.concat(operations, ",") .. "]}"
 end
 
+local shares = { "transfer", "transfer", "transfer", "transfer", "transfer", "balance", "balance",
+    "history", "history", "batch" }
+
 function request()
+    local kind = kind == "mixed" and shares[math.random(#shares)] or kind
     if kind == "balance" then
         return wrk.format("GET", "/wallet/accounts/" .. accounts[uniform()], header)
     elseif kind == "history" then

@@ -159,8 +159,18 @@ class Service:
 
     def memory_mib(self):
         """Resident memory."""
+        return self._memory_mib("VmRSS")
+
+    def reset_memory_peak(self):
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def memory_peak_mib(self):
+        """The most resident memory since the last reset."""
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, name):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE).group(1)) / 1024
+        return int(re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE).group(1)) / 1024
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

@@ -37,7 +37,7 @@ class Plan:
     clients: int = 64
     only: dict = None  # weights of shapes.py
     abandon: float = 0.004
-    pause_s: float = 0.5
+    pause_s: float = 0.35
     program: str = None
     guards: tuple = ()
     threads: int = 2
