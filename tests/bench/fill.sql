@@ -17,7 +17,8 @@ BEGIN
               FROM generate_series(0, rounds - 1) AS r (number)
              CROSS JOIN ledger.bench_account s
               JOIN ledger.bench_account t
-                ON t.number = 1 + (s.number + (done / accounts + r.number) % (accounts - 1)) % accounts),
+                ON t.number - 1
+                   = (s.number + (done / accounts + r.number) % (accounts - 1)) % accounts),
         named AS MATERIALIZED (
             SELECT *, (lpad(to_hex(began + place / 4096), 12, '0') || '7'
                        || lpad(to_hex(place % 4096), 3, '0') || '8000000000000000')::uuid AS id

@@ -1,9 +1,10 @@
-"""ops/bench: the product and its references on one server, in turn, several rounds; medians, ratios.
+"""ops/bench: the product and its references on one server, in turn, in rounds; medians, ratios.
 
 A round runs every workload once, so that whatever the machine does meanwhile falls on all of them.
 The goals stand in GOALS; the exit status says whether all that were measured are reached."""
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -47,12 +48,15 @@ GROWTH = "transfer uniform 64"  # what is measured in a grown journal and beside
 
 # what, numerator, denominator (None: the number itself), field, goal, whether more is better
 GOALS = [
-    ("transfers over HTTP / pgbench TPC-B", "transfer uniform 64", "pgbench TPC-B 8", "rate", 3.0, True),
+    ("transfers over HTTP / pgbench TPC-B",
+     "transfer uniform 64", "pgbench TPC-B 8", "rate", 3.0, True),
     ("hot account / uniform", "transfer hot 64", "transfer uniform 64", "rate", 0.95, True),
     ("batch endpoint / pgbench TPC-B", "batch 8", "pgbench TPC-B 8", "rate", 4.0, True),
-    ("journal grown by --grow / empty journal", f"grown: {GROWTH}", f"empty: {GROWTH}", "rate", 0.9, True),
+    ("journal grown by --grow / empty journal",
+     f"grown: {GROWTH}", f"empty: {GROWTH}", "rate", 0.9, True),
     ("balance reads / transfers", "balance 64", "transfer uniform 64", "rate", 1.5, True),
-    ("idle latency / the same statements", "transfer uniform 1", "statements 1", "p50_us", 1.5, False),
+    ("idle latency / the same statements",
+     "transfer uniform 1", "statements 1", "p50_us", 1.5, False),
     ("MiB of wallet_api, 1,000 busy connections", "mixed 1000", None, "service_mib", 64, False),
 ]
 # For the reader; not goals.
@@ -192,25 +196,28 @@ def main():
     names = [name for name in [*PGBENCH, *HTTP]
              if not parts or any(part in name for part in parts)]
     settings = dict(one.split("=", 1) for one in arguments.set)
-    server, stages = Server(), []
-    try:
+    with contextlib.ExitStack() as cleaning:
+        server = Server()
+        cleaning.callback(server.stop)
         databases = Databases(server)
+
+        def make_stage():
+            stage = Stage(server, databases, arguments.accounts, **settings)
+            cleaning.callback(stage.service.stop)
+            return stage
+
         with server.connect("postgres") as connection:
             connection.execute("CREATE DATABASE tpcb")
         subprocess.run(["pgbench", "-i", "-q", "-s", str(TPCB_SCALE), "tpcb"], check=True,
                        env=server.client_environment(), capture_output=True)
-        stages.append(Stage(server, databases, arguments.accounts, **settings))
+        stages = [make_stage()]
         samples = measure([(stages[0], "", name) for name in names],
                           arguments.rounds, arguments.seconds)
         if arguments.grow:
-            stages.append(Stage(server, databases, arguments.accounts, **settings))
+            stages.append(make_stage())
             samples |= measure_growth(*stages, arguments)
         for stage in stages:
             stage.check_snapshots()
-    finally:
-        for stage in stages:
-            stage.service.stop()
-        server.stop()
     results = middle(samples)
     rows = ratios(results)
     print_table(results, rows)

@@ -1,5 +1,5 @@
-"""The stages of the benchmark: a private PostgreSQL with the settings of ops/up, and on it databases
-with a wallet service each, and accounts with money that were opened and funded through the API."""
+"""The stages of the benchmark: a private PostgreSQL with the settings of ops/up, and on it wallets,
+a database and a service each, with accounts that were opened and funded through the API."""
 
 import http.client
 import json
