@@ -1,0 +1,26 @@
+# cmake -D OUTPUT=… -D NAME=… -D FILES=a.sql;b.sql -P embed_sql.cmake
+# The files, one after the other without their comments, as one C string constant NAME.
+
+string(REPLACE "," ";" FILES "${FILES}")
+set(lines "")
+foreach(file IN LISTS FILES)
+    file(READ ${file} text)
+    string(REPLACE ";" "\\;" text "${text}")
+    string(REPLACE "[" "<open>" text "${text}")
+    string(REPLACE "]" "<close>" text "${text}")
+    string(REPLACE "\n" ";" text "${text}")
+    foreach(line IN LISTS text)
+        string(REGEX REPLACE "^ *--.*$" "" line "${line}")
+        string(REGEX REPLACE " +$" "" line "${line}")
+        if(NOT line STREQUAL "")
+            string(REPLACE "\\" "\\\\" line "${line}")
+            string(REPLACE "\"" "\\\"" line "${line}")
+            string(REPLACE "<open>" "[" line "${line}")
+            string(REPLACE "<close>" "]" line "${line}")
+            string(APPEND lines "    \"${line}\\n\"\n")
+        endif()
+    endforeach()
+endforeach()
+string(APPEND content "/* Written by the build from reports/sql. */\n"
+    "extern const char ${NAME}[];\nconst char ${NAME}[] =\n${lines}    \"\";\n")
+file(WRITE ${OUTPUT} "${content}")

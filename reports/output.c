@@ -1,0 +1,98 @@
+/*
+ * Design.  One buffer.  To a descriptor it is emptied whenever 64 KiB are in it; in memory it grows
+ * up to its limit.
+ */
+#include "reports/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service_kit/memory.h"
+
+#define BUFFER_BYTES 65536
+
+void output_to_descriptor(struct output *output, int fd) {
+    *output = (struct output){
+        .fd = fd, .bytes = memory_allocate(1, BUFFER_BYTES), .capacity = BUFFER_BYTES};
+}
+
+void output_to_memory(struct output *output, size_t bytes_max) {
+    *output = (struct output){.fd = -1, .bytes_max = bytes_max};
+}
+
+static bool empty_buffer(struct output *output) {
+    size_t done = 0;
+    while (done < output->length) {
+        ssize_t written = write(output->fd, output->bytes + done, output->length - done);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            output->error = errno;
+            return false;
+        }
+        done += (size_t)written;
+    }
+    output->length = 0;
+    return true;
+}
+
+static bool make_room(struct output *output, size_t more) {
+    if (output->length + more <= output->capacity)
+        return true;
+    if (output->fd >= 0)
+        return empty_buffer(output);
+    if (more > output->bytes_max - output->length) {
+        output->error = EFBIG;
+        return false;
+    }
+    size_t capacity = output->capacity == 0 ? 4096 : output->capacity;
+    while (capacity < output->length + more)
+        capacity *= 2;
+    output->bytes = memory_resize(output->bytes, capacity);
+    output->capacity = capacity;
+    return true;
+}
+
+void output_bytes(struct output *output, const char *bytes, size_t length) {
+    while (length > 0 && output->error == 0) {
+        size_t part = length;
+        if (output->fd >= 0 && part > BUFFER_BYTES)
+            part = BUFFER_BYTES;
+        if (!make_room(output, part))
+            return;
+        memcpy(output->bytes + output->length, bytes, part);
+        output->length += part;
+        output->written_bytes += part;
+        bytes += part;
+        length -= part;
+    }
+}
+
+void output_text(struct output *output, const char *text) {
+    output_bytes(output, text, strlen(text));
+}
+
+void output_format(struct output *output, const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof(text))
+        abort(); /* for short texts of our own alone */
+    output_bytes(output, text, (size_t)length);
+}
+
+bool output_flush(struct output *output) {
+    return output->error == 0 && (output->fd < 0 || empty_buffer(output));
+}
+
+void output_free(struct output *output) {
+    free(output->bytes);
+    output->bytes = NULL;
+    output->length = output->capacity = 0;
+}

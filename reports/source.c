@@ -1,0 +1,209 @@
+/*
+ * Design.  Synchronous libpq: the tool does one thing at a time.  A moment is settled in the way in
+ * which PostgreSQL waits for older snapshots: note the next transaction number, then wait until
+ * none below it is in progress.  A transaction with a higher number has a later booking time.
+ */
+#include "reports/source.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SETTLE_ATTEMPTS 300
+#define SETTLE_PAUSE_MS 50
+
+const struct config_setting SOURCE_SETTINGS[] = {
+    {.name = "POSTGRES_USER",
+     .type = CONFIG_TEXT,
+     .default_value = "wallet_db",
+     .help = "role to connect as; one that may only read will do",
+     .offset = offsetof(struct source, user)},
+    {.name = "POSTGRES_PASSWORD",
+     .type = CONFIG_TEXT,
+     .secret = true,
+     .minimum = 8,
+     .maximum = 1024,
+     .help = "its password",
+     .offset = offsetof(struct source, password)},
+    {.name = "POSTGRES_HOST",
+     .type = CONFIG_TEXT,
+     .default_value = "localhost",
+     .help = "host, address, or the folder of a unix socket",
+     .offset = offsetof(struct source, host)},
+    {.name = "POSTGRES_PORT",
+     .type = CONFIG_TEXT,
+     .default_value = "5432",
+     .help = "port",
+     .offset = offsetof(struct source, port)},
+    {.name = "POSTGRES_DB",
+     .type = CONFIG_TEXT,
+     .default_value = "wallet_db",
+     .help = "database",
+     .offset = offsetof(struct source, database)},
+    {.name = "LEDGER_NAME",
+     .type = CONFIG_TEXT,
+     .default_value = "main",
+     .minimum = 1,
+     .maximum = 63,
+     .help = "the ledger (tenant)",
+     .offset = offsetof(struct source, ledger_name)},
+};
+const size_t SOURCE_SETTING_COUNT = sizeof(SOURCE_SETTINGS) / sizeof(SOURCE_SETTINGS[0]);
+
+void source_complain(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("ledger_report: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+/* libpq's texts end with a newline. */
+static void complain_of(const struct source *source, const char *what) {
+    char text[512];
+    snprintf(text, sizeof(text), "%s", PQerrorMessage(source->connection));
+    for (size_t length = strlen(text); length > 0 && text[length - 1] == '\n'; length--)
+        text[length - 1] = '\0';
+    source_complain("%s: %s", what, text);
+}
+
+static bool find_ledger(struct source *source) {
+    const char *const values[] = {source->ledger_name};
+    PGresult *rows =
+        source_query(source, "SELECT id FROM ledger.ledger WHERE name = $1", values, 1);
+    bool found = rows != NULL && PQntuples(rows) == 1;
+    if (found)
+        source->ledger_id = (int32_t)strtol(PQgetvalue(rows, 0, 0), NULL, 10);
+    else if (rows != NULL)
+        source_complain("LEDGER_NAME: there is no ledger of that name");
+    PQclear(rows);
+    return found;
+}
+
+static void ignore_notice(void *owner, const PGresult *result) {
+    (void)owner;
+    (void)result;
+}
+
+int source_open(struct source *source) {
+    char error[256];
+    *source = (struct source){0};
+    source->config =
+        config_load(SOURCE_SETTINGS, SOURCE_SETTING_COUNT, ".env", source, error, sizeof(error));
+    if (source->config == NULL) {
+        source_complain("%s", error);
+        return EXIT_CONFIG;
+    }
+    const char *const keys[] = {"host",
+                                "port",
+                                "dbname",
+                                "user",
+                                "password",
+                                "client_encoding",
+                                "application_name",
+                                "options",
+                                "connect_timeout",
+                                NULL};
+    const char *const values[] = {source->host,
+                                  source->port,
+                                  source->database,
+                                  source->user,
+                                  source->password,
+                                  "UTF8",
+                                  "ledger_report",
+                                  "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
+                                  " -c jit=off -c idle_in_transaction_session_timeout=0",
+                                  "10",
+                                  NULL};
+    source->connection = PQconnectdbParams(keys, values, 0);
+    if (PQstatus(source->connection) != CONNECTION_OK) {
+        complain_of(source, "the database cannot be reached");
+        source_close(source);
+        return EXIT_COULD_NOT_RUN;
+    }
+    PQsetNoticeReceiver(source->connection, ignore_notice, NULL);
+    if (!find_ledger(source)) {
+        source_close(source);
+        return EXIT_COULD_NOT_RUN;
+    }
+    return 0;
+}
+
+void source_close(struct source *source) {
+    PQfinish(source->connection);
+    config_free(source->config);
+    *source = (struct source){0};
+}
+
+PGresult *source_query(struct source *source, const char *sql, const char *const *values,
+                       int count) {
+    PGresult *rows = PQexecParams(source->connection, sql, count, NULL, values, NULL, NULL, 0);
+    ExecStatusType status = PQresultStatus(rows);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        return rows;
+    complain_of(source, "the database refuses");
+    PQclear(rows);
+    return NULL;
+}
+
+bool source_begin_view(struct source *source) {
+    PGresult *rows = source_query(
+        source, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
+    PQclear(rows);
+    return rows != NULL;
+}
+
+/* Is every transaction below `limit` over?  -1: cannot tell. */
+static int is_settled(struct source *source, const char *limit) {
+    const char *const values[] = {limit};
+    PGresult *rows = source_query(
+        source, "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8", values, 1);
+    int settled = rows == NULL ? -1 : strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
+    PQclear(rows);
+    return settled;
+}
+
+bool source_settle(struct source *source) {
+    PGresult *now = source_query(source, "SELECT pg_snapshot_xmax(pg_current_snapshot())", NULL, 0);
+    if (now == NULL)
+        return false;
+    int settled = 0;
+    for (int i = 0; i < SETTLE_ATTEMPTS && settled == 0; i++) {
+        settled = is_settled(source, PQgetvalue(now, 0, 0));
+        const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
+        if (settled == 0)
+            nanosleep(&pause, NULL);
+    }
+    if (settled == 0)
+        source_complain("a writer has been in progress for %d s; the moment is not settled yet",
+                        SETTLE_ATTEMPTS * SETTLE_PAUSE_MS / 1000);
+    PQclear(now);
+    return settled == 1;
+}
+
+bool source_stream(struct source *source, const char *sql, const char *const *values, int count,
+                   bool (*on_row)(void *owner, const PGresult *rows, int row), void *owner) {
+    if (PQsendQueryParams(source->connection, sql, count, NULL, values, NULL, NULL, 0) != 1 ||
+        PQsetSingleRowMode(source->connection) != 1) {
+        complain_of(source, "the database cannot be asked");
+        return false;
+    }
+    bool good = true;
+    PGresult *rows;
+    while ((rows = PQgetResult(source->connection)) != NULL) {
+        ExecStatusType status = PQresultStatus(rows);
+        if (good && status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK) {
+            complain_of(source, "the database refuses");
+            good = false;
+        }
+        for (int row = 0; good && row < PQntuples(rows); row++)
+            good = on_row(owner, rows, row);
+        PQclear(rows);
+        if (!good) /* what is still on its way is of no use to anybody */
+            break;
+    }
+    return good;
+}
