@@ -39,7 +39,7 @@ def plan_of(options):
     seconds = options.seconds or (options.minutes * 60 if options.minutes else 60.0)
     seed = faults.environment_seed() if options.seed is None else options.seed
     return campaign.Plan(seconds=seconds, seed=seed, kinds=kinds, rate=options.rate,
-                         clients=options.clients)
+                         clients=options.clients, resolve_s=max(300.0, seconds / 3))
 
 
 def run(options):

@@ -21,6 +21,7 @@ from rig import history, shapes
 from rig.history import FAILED, NOT_DONE, POSTED, REFUSED, REPLAYED, UNKNOWN, USED, Request
 
 TIMEOUT_S = 20.0  # longer than a deadline (5 s) behind a long SIGSTOP, and behind another one
+ASKERS = 32  # at the same time, in the final phase
 
 
 class Lost(Exception):
@@ -208,7 +209,7 @@ class Load:
                 again = {**operation, "form": "header"} if operation["op"] == "money" else operation
                 told = await self.send(again, connections, draw.randrange(len(self.ports)), again=1)
             if told in ("not read", UNKNOWN, NOT_DONE):
-                await asyncio.sleep(0.05)  # as a polite client would
+                await asyncio.sleep(draw.uniform(0.05, 0.5))  # as a polite client would
             if self.pause_s:
                 pause = draw.expovariate(1 / self.pause_s) - (time.monotonic() - began)
                 await asyncio.sleep(max(0.0, pause))
@@ -240,7 +241,7 @@ class Load:
             for connection in connections:
                 connection.close()
 
-        await asyncio.gather(*(ask(names[part::8]) for part in range(8)))
+        await asyncio.gather(*(ask(names[part::ASKERS]) for part in range(ASKERS)))
         return asked, len(self.open)
 
 
