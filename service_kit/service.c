@@ -274,6 +274,9 @@ int service_main(struct service *service, int argc, char **argv) {
         return fail(service, EXIT_CONFIG_ERROR,
                     "TRUSTED_PROXIES: must be a list of at most 32 addresses or networks");
     }
+    /* A rollback's: the migrations of a release work with the release before it, too. */
+    if (config->schema_version_max > service->schema_version_max)
+        service->schema_version_max = (int)config->schema_version_max;
     if (option == OPTION_CHECK) {
         config_print_values(service->settings, service->setting_count, service->config);
         config_free(process.config_texts);

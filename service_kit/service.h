@@ -31,7 +31,7 @@ struct service_config {
     const char *bind_address, *log_level, *docs_dir, *openapi_dir;
     const char *trusted_proxies;
     int64_t port, threads, connections_max, request_timeout_ms, drain_timeout_ms;
-    int64_t body_max_bytes;
+    int64_t body_max_bytes, schema_version_max;
 };
 
 /*
@@ -145,6 +145,13 @@ struct service_config {
          .maximum = 16777216,                                                                      \
          .help = "largest body of a request",                                                      \
          .offset = offsetof(struct service_config, body_max_bytes)},                               \
+        {.name = "SCHEMA_VERSION_MAX",                                                             \
+         .type = CONFIG_INTEGER,                                                                   \
+         .default_value = "0",                                                                     \
+         .minimum = 0,                                                                             \
+         .maximum = 1000000,                                                                       \
+         .help = "newer schema that may be served after a rollback (0: none that is unknown)",     \
+         .offset = offsetof(struct service_config, schema_version_max)},                           \
         {.name = "LOG_LEVEL",                                                                      \
          .type = CONFIG_CHOICE,                                                                    \
          .default_value = "info",                                                                  \
