@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "auth_api/password.h"
+#include "auth_api/session.h"
 #include "auth_api/store.h"
 #include "service_kit/audit.h"
 #include "service_kit/db_check.h"
@@ -42,6 +43,34 @@ const struct config_setting AUTH_SETTINGS[] = {
      .maximum = EXPIRE_MINUTES_MAX,
      .help = "how long an access token is valid",
      .offset = offsetof(struct auth, access_token_expire_minutes)},
+    {.name = "SESSION_IDLE_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "1209600",
+     .minimum = 1,
+     .maximum = 31536000,
+     .help = "seconds without a refresh after which a session is over",
+     .offset = offsetof(struct auth, session_idle_s)},
+    {.name = "SESSION_TOTAL_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "2592000",
+     .minimum = 1,
+     .maximum = 31536000,
+     .help = "seconds after which a session is over, however much it is used",
+     .offset = offsetof(struct auth, session_total_s)},
+    {.name = "SESSIONS_PER_USER_MAX",
+     .type = CONFIG_INTEGER,
+     .default_value = "10",
+     .minimum = 1,
+     .maximum = 1000,
+     .help = "sessions of one user at once; a login beyond it ends the oldest",
+     .offset = offsetof(struct auth, sessions_per_user_max)},
+    {.name = "REFRESH_GRACE_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "10",
+     .minimum = 0,
+     .maximum = 60,
+     .help = "seconds in which a refresh whose answer was lost may be repeated",
+     .offset = offsetof(struct auth, refresh_grace_s)},
     {.name = "BCRYPT_COST",
      .type = CONFIG_INTEGER,
      .default_value = "12",
@@ -145,6 +174,7 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
                                          .secret_length = strlen(auth->service.jwt_secret),
                                          .issuer = auth->service.jwt_issuer,
                                          .audience = auth->service.jwt_audience};
+    session_derive_key(auth);
     register_metrics(&auth->metrics, service->metrics);
     return true;
 }

@@ -26,6 +26,8 @@ struct auth_metrics {
 struct auth {
     struct service_config service; /* first: the service kit fills it */
     int64_t access_token_expire_minutes, bcrypt_cost, hash_queue_max, startup_timeout_ms;
+    int64_t session_idle_s, session_total_s, sessions_per_user_max, refresh_grace_s;
+    uint8_t refresh_key[32];
     struct token_policy tokens;
     struct workers *workers;
     struct auth_metrics metrics;
@@ -63,7 +65,13 @@ void auth_reply_busy(struct http_request *request);
 extern const struct http_route AUTH_ROUTES[];
 extern const size_t AUTH_ROUTE_COUNT;
 void users_create(struct http_request *request);
+void users_me(struct http_request *request);
 void login_create(struct http_request *request);
 void audit_show(struct http_request *request);
+void session_refresh(struct http_request *request);
+void session_logout(struct http_request *request);
+void sessions_list(struct http_request *request);
+void sessions_end(struct http_request *request);
+void password_change(struct http_request *request);
 
 #endif

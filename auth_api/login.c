@@ -1,23 +1,20 @@
 /*
- * login: POST /auth/login gives an access token for the right password.
+ * login: POST /auth/login opens a session for the right password.
  *
- *   login_create -store_find-> on_found -hashing_start-> on_verified -> answered
+ *   login_create -store_find-> on_found -hashing_start-> on_verified -session_open-> answered
  *
  * An unknown user, a wrong password, a disabled user and an unusable stored value take the same
  * way, with the same work (password_verify) and the same answer, byte by byte.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth_api/auth.h"
 #include "auth_api/credentials.h"
 #include "auth_api/hashing.h"
+#include "auth_api/session.h"
 #include "auth_api/store.h"
 #include "service_kit/http.h"
 #include "service_kit/log.h"
-
-#define ANSWER_BYTES_MAX (TOKEN_LENGTH_MAX + 256)
 
 static const struct problem_kind PROBLEM_INVALID_CREDENTIALS = {
     401, "invalid_credentials", "Invalid credentials", "Invalid credentials"};
@@ -25,29 +22,10 @@ static const struct problem_kind PROBLEM_INVALID_CREDENTIALS = {
 struct login {
     struct hashing hashing; /* first: a hashing is its login */
     struct store_call store;
+    struct session_grant grant;
     struct credentials credentials;
     struct http_request *request;
 };
-
-static void reply_token(const struct login *login) {
-    const struct auth_thread *thread = http_thread_state(login->request);
-    const struct auth *auth = thread->auth;
-    const struct token_grant grant = {.subject = login->store.id, .roles = login->store.roles};
-    char *token = token_issue(&auth->tokens, &grant, (int64_t)time(NULL),
-                              auth->access_token_expire_minutes * 60);
-    if (token == NULL) {
-        log_message(LOG_ERROR, "token_failed", "request_id", http_request_id(login->request));
-        http_reply_kind(login->request, &PROBLEM_INTERNAL, NULL);
-        return;
-    }
-    struct json_writer *writer = json_writer_create(ANSWER_BYTES_MAX);
-    json_write_object_begin(writer);
-    json_write_member(writer, "access_token", token);
-    json_write_member(writer, "token_type", "bearer");
-    json_write_object_end(writer);
-    http_reply(login->request, 200, writer);
-    free(token);
-}
 
 static void on_verified(struct hashing *hashing) {
     struct login *login = (struct login *)hashing;
@@ -56,7 +34,8 @@ static void on_verified(struct hashing *hashing) {
     } else if (!hashing->good || login->store.disabled) {
         http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);
     } else {
-        reply_token(login);
+        session_open(&login->grant, login->request, login->store.id);
+        return;
     }
     http_request_release(login->request);
 }

@@ -5,11 +5,16 @@
  */
 #include "auth_api/store.h"
 
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "auth_api/auth.h"
+#include "auth_api/session.h"
 #include "service_kit/audit.h"
 #include "service_kit/db_schema.h"
+#include "service_kit/http.h"
 #include "service_kit/log.h"
 
 #define FIND   "user_find"
@@ -20,6 +25,7 @@ const struct db_statement STORE_STATEMENTS[] = {
     AUDIT_STATEMENT("auth"),
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
            " FROM auth.users WHERE username = $1::text"},
+    SESSION_STATEMENTS,
     {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
              " VALUES ($1::uuid, $2::text, $3::text)"},
 };
@@ -129,4 +135,76 @@ bool store_insert(struct auth_thread *thread, struct store_call *call, const cha
         .statement = INSERT,
         .params = {.count = 3, .values = values, .lengths = lengths, .formats = formats}};
     return send(thread, call, &query, on_inserted);
+}
+
+/* ---- statements of other modules ---- */
+
+static void on_query(void *owner, const struct db_result *result) {
+    struct store_query *query = owner;
+    query->thread->queries--;
+    enum store_end end = STORE_UNAVAILABLE;
+    switch (result->end) {
+    case DB_END_OK:
+        end = query->writes && result->warning ? STORE_UNKNOWN : STORE_DONE;
+        break;
+    case DB_END_ERROR:
+        end = end_of_error(query->statement, result);
+        break;
+    case DB_END_LOST:
+        end = query->writes ? STORE_UNKNOWN : STORE_UNAVAILABLE;
+        break;
+    case DB_END_UNSENT:
+        break;
+    }
+    query->on_end(query, end, result->statements[0]);
+}
+
+static void add(struct store_params *params, const char *value, size_t size, int format) {
+    assert(params->count < STORE_PARAMS_MAX);
+    params->values[params->count] = value;
+    params->lengths[params->count] = (int)size;
+    params->formats[params->count] = format;
+    params->count++;
+}
+
+void store_add_text(struct store_params *params, const char *text) {
+    add(params, text, 0, 0);
+}
+
+void store_add_integer(struct store_params *params, int64_t value) {
+    char *text = params->integers[params->count];
+    snprintf(text, sizeof params->integers[0], "%" PRId64, value);
+    add(params, text, 0, 0);
+}
+
+void store_add_bytes(struct store_params *params, const uint8_t *bytes, size_t size) {
+    add(params, (const char *)bytes, size, 1);
+}
+
+bool store_query(struct auth_thread *thread, struct store_query *query,
+                 const struct store_params *params) {
+    const struct db_call call = {.statement = query->statement,
+                                 .params = {.count = (int)params->count,
+                                            .values = params->values,
+                                            .lengths = params->lengths,
+                                            .formats = params->formats}};
+    query->thread = thread;
+    if (!db_pool_query(thread->pool, &call, on_query, query)) {
+        return false;
+    }
+    thread->queries++;
+    return true;
+}
+
+void store_refuse(struct http_request *request, enum store_end end) {
+    static const struct problem_kind outcome_unknown = {
+        503, "outcome_unknown", "Outcome unknown",
+        "The request may have been carried out, or not: look, or send it again."};
+    if (end == STORE_UNKNOWN) {
+        auth_reply_later(request, &outcome_unknown);
+    } else if (end == STORE_UNAVAILABLE) {
+        auth_reply_later(request, &PROBLEM_UNAVAILABLE);
+    } else {
+        http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
+    }
 }

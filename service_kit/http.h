@@ -69,6 +69,8 @@ __attribute__((warn_unused_result)) bool http_query(struct http_request *request
 struct http_text http_header(const struct http_request *request, const char *name, size_t *count);
 const uint8_t *http_principal(const struct http_request *request); /* 16 bytes, HTTP_BEARER only */
 unsigned http_roles(const struct http_request *request);           /* HTTP_ROLE_... of the token */
+/* The session that the token belongs to: 16 bytes, or NULL (a token of an older issuer). */
+const uint8_t *http_session(const struct http_request *request);
 const struct json_node *http_json(const struct http_request *request); /* an object, or NULL */
 const char *http_request_id(const struct http_request *request);
 /* Numeric address of the peer. */
@@ -100,6 +102,10 @@ void http_reply_problem(struct http_request *request, const struct problem *prob
 void http_reply_kind(struct http_request *request, const struct problem_kind *kind,
                      const char *detail);
 void http_reply_field(struct http_request *request, const char *field, const char *reason);
+/* 401 for a token that is good no more: error="invalid_token". */
+void http_reply_invalid_token(struct http_request *request, const char *detail);
+/* 204. */
+void http_reply_nothing(struct http_request *request);
 
 /* ---- reading JSON with refusal: each answers 422 and returns false when the field is wrong ----
  */

@@ -62,14 +62,15 @@ static bool check_token(struct http_request *request, struct http_text token) {
     enum token_result result = http_tokens_verify(request->thread->tokens, token.base, token.length,
                                                   (int64_t)time(NULL), &claims);
     if (result != TOKEN_VALID) {
-        http_set_header(request, "www-authenticate", request->thread->server->challenge_invalid);
-        http_reply_kind(request, &PROBLEM_UNAUTHORIZED,
-                        result == TOKEN_EXPIRED ? "The access token has expired."
-                                                : "The access token is not valid.");
+        http_reply_invalid_token(request, result == TOKEN_EXPIRED
+                                              ? "The access token has expired."
+                                              : "The access token is not valid.");
         return false;
     }
     memcpy(request->principal, claims.subject, sizeof(request->principal));
     request->roles = claims.roles;
+    request->has_session = claims.has_session;
+    memcpy(request->session, claims.session, sizeof(request->session));
     request->authenticated = true;
     return check_roles(request);
 }

@@ -102,6 +102,8 @@ struct http_request {
     struct json_document *json;
     uint8_t principal[16];
     unsigned roles;
+    bool has_session;
+    uint8_t session[16];
     const char *request_id;
     struct http_text trace_id;
     char peer[INET6_ADDRSTRLEN];

@@ -184,6 +184,17 @@ void http_reply_field(struct http_request *request, const char *field, const cha
         &(struct problem){.kind = &PROBLEM_VALIDATION, .fields = &refused, .field_count = 1});
 }
 
+void http_reply_invalid_token(struct http_request *request, const char *detail) {
+    if (request->req == NULL)
+        return;
+    http_set_header(request, "www-authenticate", request->thread->server->challenge_invalid);
+    http_reply_kind(request, &PROBLEM_UNAUTHORIZED, detail);
+}
+
+void http_reply_nothing(struct http_request *request) {
+    send_answer(request, 204, NULL, NULL, "", 0, true);
+}
+
 void http_request_refuse(struct http_request *request, enum http_fault fault) {
     if (fault == HTTP_FAULT_AUTHORIZATION)
         http_set_header(request, "www-authenticate", request->thread->server->challenge_request);

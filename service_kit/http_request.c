@@ -358,6 +358,10 @@ const uint8_t *http_principal(const struct http_request *request) {
     return request->principal;
 }
 
+const uint8_t *http_session(const struct http_request *request) {
+    return request->authenticated && request->has_session ? request->session : NULL;
+}
+
 unsigned http_roles(const struct http_request *request) {
     assert(request->authenticated);
     return request->roles;

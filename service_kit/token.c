@@ -7,7 +7,7 @@
  * "x5c" ask for things that we do not do, and an unknown parameter is refused rather than ignored
  *   payload    a JSON object, read by our own strict parser: no name twice, no depth, no NUL
  *   signature  libjwt, with a key whose length was asserted, and the algorithm that it says it used
- *   claims     types and ranges of sub, exp, iat, nbf, roles; iss and aud as far as the policy asks
+ *   claims     types and ranges of sub, exp, iat, nbf, sid, roles; iss and aud as the policy asks
  *   times      exp without leeway; nbf and iat may lie TOKEN_LEEWAY_S ahead
  *
  * libjwt decides about the signature only: it is called with bytes that have passed the first three
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service_kit/base64url.h"
 #include "service_kit/json.h"
 #include "service_kit/uuid.h"
 
@@ -56,47 +57,6 @@ const char *token_result_name(enum token_result result) {
 
 /* ---- shape ---- */
 
-static int base64url_digit(char c) {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/*
- * Decodes base64url without padding into `out`, which holds length * 3 / 4 bytes.  False for a
- * character that is not of the alphabet, an impossible length, and for bits behind the last byte
- * that are not zero: with those, one value would have several spellings.
- */
-static bool base64url_decode(struct segment segment, char *out, size_t *out_length) {
-    if (segment.length % 4 == 1) {
-        return false;
-    }
-    uint32_t bits = 0;
-    unsigned held = 0;
-    size_t count = 0;
-    for (size_t i = 0; i < segment.length; i++) {
-        const int digit = base64url_digit(segment.text[i]);
-        if (digit < 0) {
-            return false;
-        }
-        bits = (bits << 6 | (uint32_t)digit) & 0xfffU;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out[count++] = (char)(bits >> held & 0xffU);
-        }
-    }
-    *out_length = count;
-    return (bits & ((1U << held) - 1)) == 0;
-}
-
 /* Three segments that are not empty, and no fourth. */
 static bool split(const char *token, size_t length, struct segment segments[static 3]) {
     const char *at = token, *end = token + length;
@@ -119,7 +79,7 @@ static bool split(const char *token, size_t length, struct segment segments[stat
 static struct json_document *read_object(struct segment segment, size_t nodes_max) {
     char decoded[TOKEN_LENGTH_MAX];
     size_t length = 0;
-    if (!base64url_decode(segment, decoded, &length)) {
+    if (!base64url_decode(segment.text, segment.length, decoded, &length)) {
         return NULL;
     }
     struct json_error error;
@@ -197,14 +157,18 @@ static bool read_optional_time(const struct json_node *payload, const char *name
 }
 
 /* The one spelling of a UUID that we print ourselves. */
-static bool read_subject(const struct json_node *node, uint8_t subject[static UUID_SIZE]) {
-    if (node == NULL || node->type != JSON_STRING ||
-        !uuid_parse(node->text, node->length, subject)) {
+static bool read_uuid(const struct json_node *node, uint8_t uuid[static UUID_SIZE]) {
+    if (node == NULL || node->type != JSON_STRING || !uuid_parse(node->text, node->length, uuid)) {
         return false;
     }
     char canonical[UUID_TEXT_LENGTH + 1];
-    uuid_format(subject, canonical);
+    uuid_format(uuid, canonical);
     return memcmp(canonical, node->text, UUID_TEXT_LENGTH) == 0;
+}
+
+static bool read_session(const struct json_node *node, struct token_claims *claims) {
+    claims->has_session = node != NULL;
+    return node == NULL || read_uuid(node, claims->session);
 }
 
 static bool is_asked(const char *text) {
@@ -249,10 +213,12 @@ static bool read_claims(const struct token_policy *policy, const struct json_nod
     if (expires == NULL || !read_time(expires, &times->expires) ||
         !read_optional_time(payload, "iat", &times->issued) ||
         !read_optional_time(payload, "nbf", &times->not_before) ||
-        !read_subject(json_member(payload, "sub"), claims->subject) ||
+        !read_uuid(json_member(payload, "sub"), claims->subject) ||
+        !read_session(json_member(payload, "sid"), claims) ||
         !read_roles(json_member(payload, "roles"), &claims->roles)) {
         return false;
     }
+    claims->issued_at_unix_s = times->issued;
     claims->expires_at_unix_s = times->expires;
     if (is_asked(policy->issuer)) {
         const struct json_node *issuer = json_member(payload, "iss");
@@ -328,7 +294,7 @@ enum token_result token_verify(const struct token_policy *policy, const char *to
     }
     char signature[TOKEN_LENGTH_MAX];
     size_t signature_length = 0;
-    if (!base64url_decode(segments[2], signature, &signature_length) ||
+    if (!base64url_decode(segments[2].text, segments[2].length, signature, &signature_length) ||
         signature_length != SIGNATURE_SIZE) {
         return TOKEN_MALFORMED;
     }
@@ -353,6 +319,15 @@ static bool add_roles(jwt_t *jwt, unsigned roles) {
     return jwt_add_grants_json(jwt, text) == 0;
 }
 
+static bool add_session(jwt_t *jwt, const uint8_t *session) {
+    if (session == NULL) {
+        return true;
+    }
+    char text[UUID_TEXT_LENGTH + 1];
+    uuid_format(session, text);
+    return jwt_add_grant(jwt, "sid", text) == 0;
+}
+
 static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
                        const struct token_grant *grant, int64_t now_unix_s,
                        int64_t expires_unix_s) {
@@ -362,7 +337,7 @@ static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
     uuid_v4(random);
     uuid_format(random, token_id);
     return jwt_add_grant(jwt, "sub", subject_text) == 0 && add_roles(jwt, grant->roles) &&
-           jwt_add_grant_int(jwt, "iat", now_unix_s) == 0 &&
+           add_session(jwt, grant->session) && jwt_add_grant_int(jwt, "iat", now_unix_s) == 0 &&
            jwt_add_grant_int(jwt, "exp", expires_unix_s) == 0 &&
            jwt_add_grant(jwt, "jti", token_id) == 0 &&
            (!is_asked(policy->issuer) || jwt_add_grant(jwt, "iss", policy->issuer) == 0) &&

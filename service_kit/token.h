@@ -40,6 +40,9 @@ struct token_policy {
 struct token_claims {
     uint8_t subject[16]; /* sub, a UUID */
     unsigned roles;      /* HTTP_ROLE_...; a token without the claim is a user's */
+    bool has_session;
+    uint8_t session[16];      /* sid, a UUID */
+    int64_t issued_at_unix_s; /* 0: not said */
     int64_t expires_at_unix_s;
 };
 
@@ -50,9 +53,10 @@ token_verify(const struct token_policy *policy, const char *token, size_t length
 struct token_grant {
     const uint8_t *subject; /* 16 bytes */
     unsigned roles;
+    const uint8_t *session; /* 16 bytes, or NULL: none */
 };
-/* Issues a token with sub, roles, iat, exp, jti (and iss, aud when configured); free() it. NULL:
- * failure. */
+/* Issues a token with sub, roles, iat, exp, jti (and sid, and iss, aud when configured); free() it.
+ * NULL: failure. */
 __attribute__((warn_unused_result)) char *token_issue(const struct token_policy *policy,
                                                       const struct token_grant *grant,
                                                       int64_t now_unix_s, int64_t lifetime_s);

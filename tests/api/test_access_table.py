@@ -1,12 +1,11 @@
 """Every row of access_table.txt, for everybody, on his own object, another's, and none."""
 
 import string
-import uuid
 
 import pytest
 
-from support import access, tokens
-from support.api import NOBODY, http_client, new_key
+from support import access
+from support.api import NOBODY, Auth, assert_ok, http_client, new_key, new_name
 from support.settings import binary
 
 ROWS = access.read()
@@ -14,22 +13,36 @@ CALLERS = {"nobody": None, "user": ["user"], "other": ["user"], "operator": ["us
            "auditor": ["auditor"], "admin": ["user", "admin"]}
 
 
+PASSWORD = "correct horse battery"
+
+
 class World:
     """Callers and what they own."""
 
-    def __init__(self, services, secret):
+    def __init__(self, services, server, database):
         self.services = services
+        self.auth = Auth(services["auth_api"])
+        self.names = {}
         self.clients = {}
         self.objects = {}
         for caller, roles in CALLERS.items():
             headers = {}
             if roles is not None:
-                token = tokens.access_token(uuid.uuid4(), secret, roles=roles)
-                headers = {"Authorization": f"Bearer {token}"}
+                self.names[caller] = new_name(caller)
+                assert_ok(self.auth.register(self.names[caller], PASSWORD))
+                with server.connect(database) as connection:
+                    connection.execute("UPDATE auth.users SET roles = %s WHERE username = %s",
+                                       (roles, self.names[caller]))
+                headers = self.login(caller)
             for name, service in services.items():
                 self.clients[name, caller] = http_client(service, headers=headers)
 
+    def login(self, caller):
+        pair = assert_ok(self.auth.login(self.names[caller], PASSWORD))
+        return {"Authorization": f"Bearer {pair['access_token']}"}
+
     def close(self):
+        self.auth.http.close()
         for client in self.clients.values():
             client.close()
 
@@ -44,6 +57,9 @@ class World:
     def make_transaction(self, caller):
         wallet = self.clients["wallet_api", caller]
         return self.deposit(wallet, wallet.post("/wallet/accounts").json()["id"])
+
+    def make_session(self, caller):
+        return assert_ok(self.auth.login(self.names[caller], PASSWORD))["session_id"]
 
     @staticmethod
     def deposit(wallet, account):
@@ -74,13 +90,16 @@ class World:
         for name in (word.split("}")[0] for word in row.pattern.split("{")[1:]):
             path = path.replace("{" + name + "}", object_id)
         headers = {"Content-Type": "application/json"} if body else {}
+        if row.pattern == "/auth/logout" and caller in self.names:
+            headers |= self.login(caller)  # the caller's own session is needed for other rows
         return self.clients[row.service, caller].request(row.method, path, content=body,
                                                          headers=headers)
 
 
 @pytest.fixture(scope="module")
-def world(auth_service, wallet_service, secret):
-    world = World({"auth_api": auth_service, "wallet_api": wallet_service}, secret)
+def world(auth_service, wallet_service, server, auth_settings):
+    world = World({"auth_api": auth_service, "wallet_api": wallet_service}, server,
+                  auth_settings["POSTGRES_DB"])
     yield world
     world.close()
 

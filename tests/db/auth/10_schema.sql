@@ -2,8 +2,8 @@
 BEGIN;
 SELECT plan(42);
 
-SELECT tables_are('auth', ARRAY['audit', 'schema_version', 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 3, 'the version of the schema');
+SELECT tables_are('auth', ARRAY['audit', 'refresh_token', 'revocation', 'schema_version', 'session', 'users']);
+SELECT is((SELECT max(version) FROM auth.schema_version), 4, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
@@ -14,7 +14,17 @@ SELECT results_eq(
           'auth.audit.outcome text', 'auth.audit.actor text null', 'auth.audit.subject text null',
           'auth.audit.reason text null', 'auth.audit.request_id text null', 'auth.audit.address text null',
           'auth.audit.agent text null', 'auth.audit.detail jsonb',
+          'auth.refresh_token.hash bytea', 'auth.refresh_token.session_id uuid',
+          'auth.refresh_token.used_at timestamp with time zone null', 'auth.refresh_token.successor bytea null',
+          'auth.revocation.subject uuid', 'auth.revocation.kind text',
+          'auth.revocation.issued_up_to timestamp with time zone',
+          'auth.revocation.expires_at timestamp with time zone', 'auth.revocation.recorded_xid xid8',
           'auth.schema_version.version integer', 'auth.schema_version.deployed_at timestamp with time zone',
+          'auth.session.id uuid', 'auth.session.user_id uuid', 'auth.session.created_at timestamp with time zone',
+          'auth.session.last_used_at timestamp with time zone', 'auth.session.idle_ends_at timestamp with time zone',
+          'auth.session.ends_at timestamp with time zone', 'auth.session.access_until timestamp with time zone',
+          'auth.session.address text', 'auth.session.agent text',
+          'auth.session.ended_at timestamp with time zone null', 'auth.session.end_reason text null',
           'auth.users.id uuid', 'auth.users.username text', 'auth.users.password_hash text',
           'auth.users.created_at timestamp with time zone', 'auth.users.roles text[]',
           'auth.users.disabled_at timestamp with time zone null'],
@@ -33,7 +43,9 @@ SELECT results_eq(
           AND has_table_privilege('auth_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['audit SELECT', 'schema_version SELECT', 'users INSERT SELECT'], 'auth_service: rights on whole tables');
+    ARRAY['audit SELECT', 'refresh_token INSERT SELECT', 'revocation INSERT SELECT', 'schema_version SELECT',
+          'session INSERT SELECT', 'users INSERT SELECT'],
+    'auth_service: rights on whole tables');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s', relname, attname, privilege) COLLATE "default"
          FROM pg_class c
@@ -45,13 +57,18 @@ SELECT results_eq(
         ORDER BY 1 $$,
     ARRAY['audit.actor INSERT', 'audit.address INSERT', 'audit.agent INSERT', 'audit.detail INSERT',
           'audit.event INSERT', 'audit.outcome INSERT', 'audit.reason INSERT', 'audit.request_id INSERT',
-          'audit.subject INSERT', 'users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
+          'audit.subject INSERT', 'refresh_token.successor UPDATE', 'refresh_token.used_at UPDATE',
+          'revocation.expires_at UPDATE', 'revocation.issued_up_to UPDATE', 'revocation.recorded_xid UPDATE',
+          'session.access_until UPDATE', 'session.end_reason UPDATE', 'session.ended_at UPDATE',
+          'session.idle_ends_at UPDATE', 'session.last_used_at UPDATE', 'users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
     'auth_service: rights on single columns');
 SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('auth_service', oid, 'EXECUTE')
         ORDER BY proname COLLATE "C" $$,
-    ARRAY['audit_write'], 'auth_service: the functions that it may call');
+    ARRAY['audit_write', 'caller_is_good', 'password_change', 'revocations', 'seconds_left', 'session_end',
+          'session_open', 'session_refresh', 'tokens_revoke', 'user_revoke', 'utc'],
+    'auth_service: the functions that it may call');
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE') $$,
