@@ -384,6 +384,12 @@ static struct neighbours find_neighbours(const struct side *side, const struct m
     return found;
 }
 
+bool matching_has_equal(const struct matching *matching, int side, size_t index) {
+    const struct match_item *item = matching->sides[side].items[index];
+    return find_neighbours(&matching->sides[1 - side], item, matching->rules->window_days)
+               .unmatched > 0;
+}
+
 static void match_amounts(struct matching *matching) {
     const struct side *lines = &matching->sides[LINES], *entries = &matching->sides[ENTRIES];
     const int days = matching->rules->window_days;

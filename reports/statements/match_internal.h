@@ -45,6 +45,9 @@ size_t matching_begin(struct matching *matching, uint8_t pass);
 void matching_add(struct matching *matching, size_t group, int side, size_t index);
 int32_t matching_gap(const struct match_item *a, const struct match_item *b);
 
+/* Whether the other side has anything unmatched of the same amount within the window. */
+bool matching_has_equal(const struct matching *matching, int side, size_t index);
+
 /* Pass 3, after passes 1 and 2. */
 void match_reference_sums(struct matching *matching);
 void match_window_sums(struct matching *matching);

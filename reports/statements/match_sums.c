@@ -215,6 +215,9 @@ static bool make_claim(const struct matching *matching, int side, size_t target,
                        struct claim *claim) {
     const struct side *of = &matching->sides[side], *others = &matching->sides[1 - side];
     struct search search = {.target = magnitude(of->items[target]->amount)};
+    if (matching_has_equal(matching, side, target)) {
+        return false; /* which of them it is, is the question; not whether it is a sum */
+    }
     for (int days = 0; days <= matching->rules->window_days; days++) {
         if (!find_candidates(others, of->items[target], days, free_items, free_count, &search)) {
             if (search.count == CANDIDATES_MAX) {
