@@ -118,3 +118,29 @@ bool handler_read_ok(struct http_request *request, const struct reader_result *r
     }
     return false;
 }
+
+bool handler_control_ok(struct http_request *request, const struct control_result *result) {
+    const struct problem_kind *kind;
+    switch (result->end) {
+    case CONTROL_ANSWERED:
+        if (strcmp(result->outcome, "done") == 0) {
+            return true;
+        }
+        kind = problems_of_control(result->outcome);
+        http_reply_kind(request, kind != NULL ? kind : &PROBLEM_INTERNAL, NULL);
+        break;
+    case CONTROL_UNAVAILABLE:
+        log_failure(request, LOG_WARN, "control_unavailable", result->reason);
+        handler_reply_busy(request, false);
+        break;
+    case CONTROL_UNKNOWN:
+        log_failure(request, LOG_WARN, "control_unknown", result->reason);
+        handler_reply_unknown(request, NULL);
+        break;
+    case CONTROL_FAILED:
+        log_failure(request, LOG_ERROR, "control_failed", result->reason);
+        http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
+        break;
+    }
+    return false;
+}

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "ledger_core/engine/posting.h"
+#include "ledger_core/journal/control.h"
 #include "ledger_core/journal/reader.h"
 #include "service_kit/http.h"
 
@@ -23,6 +24,11 @@ void history_list(struct http_request *request);
 void history_transaction(struct http_request *request);
 /* batch.c */
 void batch_post(struct http_request *request);
+/* control.c */
+void control_freeze(struct http_request *request);
+void control_unfreeze(struct http_request *request);
+void control_close(struct http_request *request);
+void control_audit(struct http_request *request);
 
 /* Most operations of one batch; also the limit of an all-or-nothing group. */
 #define BATCH_OPERATIONS_MAX 1000
@@ -54,5 +60,8 @@ void handler_reply_unknown(struct http_request *request, const char *detail);
 __attribute__((warn_unused_result)) bool handler_read_ok(struct http_request *request,
                                                          const struct reader_result *result,
                                                          const struct problem_kind *missing);
+/* Answers for every end of an operator's call but what was done, which returns true. */
+__attribute__((warn_unused_result)) bool handler_control_ok(struct http_request *request,
+                                                            const struct control_result *result);
 
 #endif

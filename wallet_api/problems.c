@@ -6,6 +6,7 @@
 #include "wallet_api/problems.h"
 
 #include <assert.h>
+#include <string.h>
 
 const struct problem_kind PROBLEM_OUTCOME_UNKNOWN = {
     503, "outcome_unknown", "Outcome unknown",
@@ -58,6 +59,28 @@ const struct problem_kind *problems_of_outcome(enum posting_outcome outcome) {
         return NULL;
     }
     return &OUTCOMES[outcome];
+}
+
+/* What only an operator meets. */
+static const struct problem_kind CONTROLS[] = {
+    {422, "settlement_account", "Settlement account",
+     "Every deposit and withdrawal of its currency goes through this account: it stays open."},
+    {422, "account_not_empty", "Account not empty",
+     "Only an account with a balance of 0 and nothing held can be closed."},
+};
+
+const struct problem_kind *problems_of_control(const char *outcome) {
+    for (size_t i = 0; i < sizeof CONTROLS / sizeof CONTROLS[0]; i++) {
+        if (strcmp(CONTROLS[i].code, outcome) == 0) {
+            return &CONTROLS[i];
+        }
+    }
+    for (size_t i = POSTING_PENDING + 1; i < POSTING_ACCEPTED; i++) {
+        if (strcmp(OUTCOMES[i].code, outcome) == 0) {
+            return &OUTCOMES[i];
+        }
+    }
+    return NULL;
 }
 
 const char *problems_field(enum posting_outcome outcome, enum posting_kind kind) {

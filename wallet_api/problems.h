@@ -21,6 +21,10 @@ extern const struct problem_kind PROBLEM_BATCH_REFUSED;         /* 422, an atomi
  */
 const struct problem_kind *problems_of_outcome(enum posting_outcome outcome);
 
+/* The kind of an outcome of an operator's call (ledger_core/journal/control.h), by its word; NULL:
+ * there is no such outcome. */
+const struct problem_kind *problems_of_control(const char *outcome);
+
 /*
  * The field that a 422 of this outcome and kind of command is about, or NULL: the outcome is no
  * 422, or is about no single field.

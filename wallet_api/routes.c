@@ -12,6 +12,12 @@
 #define READ_ROUTE(path, handler)                                                                  \
     { .method = HTTP_GET, .pattern = path, .access = HTTP_BEARER, .handle = handler }
 
+#define OPERATOR_ROUTE(path, handler)                                                              \
+    {                                                                                              \
+        .method = HTTP_POST, .pattern = path, .access = HTTP_BEARER, .roles = HTTP_ROLE_OPERATOR,  \
+        .body = HTTP_BODY_JSON, .handle = handler                                                  \
+    }
+
 const struct http_route WALLET_ROUTES[] = {
     READ_ROUTE("/wallet/accounts", accounts_list),
     {.method = HTTP_POST,
@@ -32,5 +38,13 @@ const struct http_route WALLET_ROUTES[] = {
      .body_max_bytes = BATCH_BODY_MAX_BYTES,
      .json_nodes_max = BATCH_NODES_MAX,
      .handle = batch_post},
+    OPERATOR_ROUTE("/wallet/accounts/{id}/freeze", control_freeze),
+    OPERATOR_ROUTE("/wallet/accounts/{id}/unfreeze", control_unfreeze),
+    OPERATOR_ROUTE("/wallet/accounts/{id}/close", control_close),
+    {.method = HTTP_GET,
+     .pattern = "/audit",
+     .access = HTTP_BEARER,
+     .roles = HTTP_ROLE_AUDITOR,
+     .handle = control_audit},
 };
 const size_t WALLET_ROUTE_COUNT = sizeof WALLET_ROUTES / sizeof WALLET_ROUTES[0];

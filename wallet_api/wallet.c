@@ -14,6 +14,7 @@
 
 #include "ledger_core/engine/asset.h"
 #include "ledger_core/journal/check.h"
+#include "ledger_core/journal/control.h"
 #include "service_kit/db_check.h"
 #include "service_kit/db_schema.h"
 #include "service_kit/log.h"
@@ -243,6 +244,13 @@ static bool check_currency(const struct wallet *wallet, const struct db_settings
     return known;
 }
 
+static void add_statements(struct wallet *wallet, const struct db_statement *statements,
+                           size_t count) {
+    assert(wallet->statement_count + count <= WALLET_STATEMENTS_MAX);
+    memcpy(wallet->statements + wallet->statement_count, statements, count * sizeof *statements);
+    wallet->statement_count += count;
+}
+
 bool wallet_start(struct service *service, char *error, size_t error_size) {
     struct wallet *wallet = service->config;
     const struct db_check_rules rules = {.schema = "ledger",
@@ -255,6 +263,8 @@ bool wallet_start(struct service *service, char *error, size_t error_size) {
         !check_currency(wallet, &settings, &rules, error, error_size)) {
         return false;
     }
+    add_statements(wallet, READER_STATEMENTS, READER_STATEMENT_COUNT);
+    add_statements(wallet, CONTROL_STATEMENTS, CONTROL_STATEMENT_COUNT);
     register_metrics(&wallet->metrics, service->metrics);
     return true;
 }
@@ -282,7 +292,7 @@ void *wallet_thread_start(struct service_thread *service_thread) {
     db.options = READER_OPTIONS;
     thread->reader.ledger_id = wallet->ledger_id;
     thread->reader.pool =
-        db_pool_create(thread->loop, &db, &reading, READER_STATEMENTS, READER_STATEMENT_COUNT);
+        db_pool_create(thread->loop, &db, &reading, wallet->statements, wallet->statement_count);
     thread->schema = db_schema_watch(thread->loop, thread->reader.pool,
                                      service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
@@ -305,7 +315,8 @@ bool wallet_thread_ready(void *state, const char **reason) {
 
 bool wallet_thread_idle(void *state) {
     const struct wallet_thread *thread = state;
-    return journal_idle(thread->journal) && db_pool_queued(thread->reader.pool) == 0;
+    return journal_idle(thread->journal) && db_pool_queued(thread->reader.pool) == 0 &&
+           thread->controls == 0;
 }
 
 void wallet_thread_stop(void *state) {

@@ -33,6 +33,9 @@ struct wallet_metrics {
     metrics_id posting_connections, reading_connections;
 };
 
+/* Most statements that the reading connections prepare. */
+#define WALLET_STATEMENTS_MAX 64
+
 /* The process: read-only once the threads run. */
 struct wallet {
     struct service_config service; /* first: the service kit fills it */
@@ -40,6 +43,8 @@ struct wallet {
     int64_t accounts_per_owner_max, queue_max, batch_max, read_connections, startup_timeout_ms;
     int32_t ledger_id;
     struct wallet_metrics metrics;
+    struct db_statement statements[WALLET_STATEMENTS_MAX]; /* of the reading connections */
+    size_t statement_count;
 };
 extern const struct config_setting WALLET_SETTINGS[];
 extern const size_t WALLET_SETTING_COUNT;
@@ -53,6 +58,7 @@ struct wallet_thread {
     struct reader reader;
     struct db_schema *schema;
     struct uuid_generator uuids;
+    size_t controls; /* operators' and auditors' statements in flight */
     struct loop_timer gauges;
     struct journal_counters counted; /* already in the metrics */
 };

@@ -88,6 +88,11 @@ class User:
                                        "amount": amount, "idempotency_key": key or new_key(),
                                        **more})
 
+    def control(self, account, action, reason="a test", **more):
+        """freeze, unfreeze, close: for operators."""
+        return self.http.post(f"/wallet/accounts/{account}/{action}",
+                              json={"reason": reason, **more})
+
     def history(self, account, **query):
         return self.http.get(f"/wallet/accounts/{account}/transactions", params=query)
 

@@ -2,9 +2,9 @@
 BEGIN;
 SELECT plan(20);
 
-SELECT tables_are('ledger', ARRAY['account', 'asset', 'balance', 'entry', 'ledger', 'schema_version',
+SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'schema_version',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 2, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 3, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -18,6 +18,11 @@ SELECT results_eq(
         'ledger.account.status text', 'ledger.account.floor numeric(38,0) null',
         'ledger.account.metadata jsonb', 'ledger.account.created_at timestamp with time zone',
         'ledger.asset.ledger_id integer', 'ledger.asset.code text', 'ledger.asset.decimals smallint',
+        'ledger.audit.id bigint', 'ledger.audit.recorded_at timestamp with time zone',
+        'ledger.audit.event text', 'ledger.audit.outcome text', 'ledger.audit.actor text null',
+        'ledger.audit.subject text null', 'ledger.audit.reason text null',
+        'ledger.audit.request_id text null', 'ledger.audit.address text null',
+        'ledger.audit.agent text null', 'ledger.audit.detail jsonb',
         'ledger.balance.ledger_id integer', 'ledger.balance.account_id uuid',
         'ledger.balance.posted numeric(38,0)', 'ledger.balance.held numeric(38,0)',
         'ledger.balance.entries bigint', 'ledger.balance.revision bigint',

@@ -1,7 +1,7 @@
 -- Every right in the database, walked over whatever tables there are: one right more, or one table more,
 -- fails here.
 BEGIN;
-SELECT plan(23);
+SELECT plan(24);
 
 -- wallet_service, table by table.
 SELECT results_eq(
@@ -13,7 +13,7 @@ SELECT results_eq(
           AND has_table_privilege('wallet_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['account INSERT SELECT', 'asset SELECT', 'balance INSERT SELECT', 'entry INSERT SELECT',
+    ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'entry INSERT SELECT',
           'ledger SELECT', 'schema_version SELECT', 'transaction INSERT SELECT'],
     'wallet_service: rights on whole tables');
 SELECT results_eq(
@@ -25,7 +25,9 @@ SELECT results_eq(
           AND has_column_privilege('wallet_service', c.oid, attnum, privilege)
           AND NOT has_table_privilege('wallet_service', c.oid, privilege)
         ORDER BY 1 $$,
-    ARRAY['balance.entries UPDATE', 'balance.held UPDATE', 'balance.posted UPDATE',
+    ARRAY['audit.actor INSERT', 'audit.address INSERT', 'audit.agent INSERT', 'audit.detail INSERT',
+          'audit.event INSERT', 'audit.outcome INSERT', 'audit.reason INSERT', 'audit.request_id INSERT',
+          'audit.subject INSERT', 'balance.entries UPDATE', 'balance.held UPDATE', 'balance.posted UPDATE',
           'balance.revision UPDATE'],
     'wallet_service: rights on single columns');
 SELECT is_empty(
@@ -37,7 +39,8 @@ SELECT results_eq(
     $$ SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
-    ARRAY['ledger.confirm_rows(bigint,bigint)'],
+    ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)', 'ledger.confirm_rows(bigint,bigint)',
+          'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)'],
     'wallet_service: functions');
 SELECT is_empty(
     $$ SELECT nspname FROM pg_namespace
@@ -88,9 +91,13 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace
-          AND (prosecdef OR proconfig IS NULL
-               OR NOT 'search_path=pg_catalog, pg_temp' = ANY (proconfig)) $$,
-    'functions run with the caller''s rights and a fixed search_path');
+          AND (proconfig IS NULL OR NOT 'search_path=pg_catalog, pg_temp' = ANY (proconfig)) $$,
+    'functions have a fixed search_path');
+SELECT results_eq(
+    $$ SELECT proname::text COLLATE "default" FROM pg_proc
+        WHERE pronamespace = 'ledger'::regnamespace AND prosecdef ORDER BY 1 $$,
+    ARRAY['set_account_status'],
+    'functions run with the caller''s rights, except for what the service may do in no other way');
 
 -- Later functions of the owner are nobody's unless granted.
 SET ROLE wallet_owner;

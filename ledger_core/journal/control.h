@@ -1,0 +1,62 @@
+/*
+ * control: what operators do to the ledger beside posting, and what is kept of it.  Each call is
+ * one statement on a connection of the reader's pool, and each is one function of the database
+ * (migrations/wallet), which does it, or refuses it, and writes the audit trail in the same
+ * transaction.
+ *
+ * A caller embeds a `control_call` in memory that lives until on_result, which is called exactly
+ * once, in the loop's thread.  Texts of the result are gone after on_result.
+ */
+#ifndef PACIOLI_JOURNAL_CONTROL_H
+#define PACIOLI_JOURNAL_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ledger_core/journal/reader.h"
+
+extern const struct db_statement CONTROL_STATEMENTS[];
+extern const size_t CONTROL_STATEMENT_COUNT;
+
+enum control_end {
+    CONTROL_ANSWERED,    /* `outcome` tells; what was done is durable */
+    CONTROL_UNAVAILABLE, /* certainly nothing was done */
+    CONTROL_UNKNOWN,     /* the connection broke, it may be done or not */
+    CONTROL_FAILED,      /* the database refused, or sent what it should not; see `reason` */
+};
+
+struct control_result {
+    enum control_end end;
+    const char *outcome; /* ANSWERED: "done", or a word that says why not */
+    const char *json;    /* ANSWERED: what the outcome is about, or NULL */
+    size_t json_length;
+    const char *reason; /* the other ends: for the log, never for a client */
+};
+
+struct control_call {
+    /* Filled by the caller. */
+    void (*on_result)(struct control_call *call, const struct control_result *result);
+    void *owner;
+};
+
+/* Who asks, why and from where: for the audit trail. */
+struct control_actor {
+    struct ledger_uuid principal;
+    const char *reason; /* of 1 to 256 characters */
+    const char *origin; /* JSON, of audit_origin */
+};
+
+/* Each returns false when the pool has no room or no connection: answer 503 at once, on_result is
+ * not called. */
+
+/*
+ * Sets an account's status: "open", "frozen" or "closed".  Not done: account_not_found,
+ * settlement_account, account_closed, account_not_empty.
+ */
+__attribute__((warn_unused_result)) bool control_set_status(const struct reader *reader,
+                                                            struct control_call *call,
+                                                            const struct control_actor *actor,
+                                                            const struct ledger_uuid *account,
+                                                            const char *status);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * control: what operators do beside posting: accounts are frozen, opened again and closed.  Every
+ * call has a reason, and is in the audit trail with its outcome, refused or not; one that is
+ * repeated changes nothing, so that after outcome_unknown the same request tells.
+ */
+#include <string.h>
+
+#include "service_kit/audit.h"
+#include "service_kit/log.h"
+#include "wallet_api/handlers.h"
+#include "wallet_api/problems.h"
+#include "wallet_api/wallet.h"
+
+#define ANSWER_JSON_MAX 4096
+#define REASON_MAX      256
+
+struct operator_call {
+    struct control_call call;
+    struct http_request *request;
+    struct wallet_thread *thread;
+    struct control_actor actor;
+};
+
+/* ---- reading ---- */
+
+/* The member `reason` of the body. */
+static bool read_reason(struct operator_call *operation) {
+    struct http_request *request = operation->request;
+    const struct json_node *node = json_member(http_json(request), "reason");
+    if (node == NULL || node->type != JSON_STRING || node->length < 1 ||
+        node->length > REASON_MAX || memchr(node->text, '\0', node->length) != NULL) {
+        http_reply_field(request, "reason", "is required: text of 1 to 256 bytes");
+        return false;
+    }
+    char *reason = http_alloc(request, node->length + 1);
+    memcpy(reason, node->text, node->length);
+    operation->actor.reason = reason;
+    return true;
+}
+
+/* ---- answering ---- */
+
+static void on_result(struct control_call *call, const struct control_result *result) {
+    struct operator_call *operation = call->owner;
+    struct http_request *request = operation->request;
+    operation->thread->controls--;
+    if (handler_control_ok(request, result)) {
+        struct json_writer *writer = json_writer_create(ANSWER_JSON_MAX);
+        json_write_raw(writer, result->json, result->json_length);
+        http_reply(request, 200, writer);
+    }
+    http_request_release(request);
+}
+
+static void on_deadline(void *owner) {
+    handler_reply_unknown(owner, NULL);
+}
+
+static struct operator_call *create(struct http_request *request) {
+    struct operator_call *operation = http_alloc(request, sizeof *operation);
+    operation->request = request;
+    operation->thread = http_thread_state(request);
+    operation->call.owner = operation;
+    operation->call.on_result = on_result;
+    operation->actor.principal = handler_principal(request);
+    operation->actor.origin = audit_origin(request);
+    return operation;
+}
+
+/* After the call was sent, or not; the request is held. */
+static void sent(struct operator_call *operation, bool accepted) {
+    struct http_request *request = operation->request;
+    if (accepted) {
+        operation->thread->controls++;
+        return;
+    }
+    handler_reply_busy(request, db_pool_ready(operation->thread->reader.pool));
+    http_request_release(request);
+}
+
+static void hold(struct operator_call *operation) {
+    http_request_hold(operation->request);
+    http_on_deadline(operation->request, on_deadline, operation->request);
+}
+
+/* ---- POST /wallet/accounts/{id}/freeze, unfreeze, close ---- */
+
+static void set_status(struct http_request *request, const char *status) {
+    static const char *const names[] = {"reason"};
+    struct operator_call *operation = create(request);
+    struct ledger_uuid id;
+    if (!handler_path_id(request, "id", &id) ||
+        !http_only_members(request, http_json(request), names, 1) || !read_reason(operation)) {
+        return;
+    }
+    hold(operation);
+    sent(operation, control_set_status(&operation->thread->reader, &operation->call,
+                                       &operation->actor, &id, status));
+}
+
+void control_freeze(struct http_request *request) {
+    set_status(request, "frozen");
+}
+
+void control_unfreeze(struct http_request *request) {
+    set_status(request, "open");
+}
+
+void control_close(struct http_request *request) {
+    set_status(request, "closed");
+}
+
+/* ---- GET /audit ---- */
+
+void control_audit(struct http_request *request) {
+    struct wallet_thread *thread = http_thread_state(request);
+    audit_list(request, thread->reader.pool, &thread->controls);
+}
