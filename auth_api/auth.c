@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth_api/attempt.h"
 #include "auth_api/password.h"
 #include "auth_api/session.h"
 #include "auth_api/store.h"
@@ -86,6 +87,69 @@ const struct config_setting AUTH_SETTINGS[] = {
      .maximum = 10000,
      .help = "password hashes that may wait for a thread; beyond it the answer is 503",
      .offset = offsetof(struct auth, hash_queue_max)},
+    {.name = "LOGIN_FREE_FAILURES",
+     .type = CONFIG_INTEGER,
+     .default_value = "5",
+     .minimum = 1,
+     .maximum = 1000,
+     .help = "wrong passwords for a name before it has to wait",
+     .offset = offsetof(struct auth, login_free_failures)},
+    {.name = "LOGIN_WAIT_MAX_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "3600",
+     .minimum = 1,
+     .maximum = 86400,
+     .help = "longest wait of a name; it begins with 1 s and doubles",
+     .offset = offsetof(struct auth, login_wait_max_s)},
+    {.name = "LOGIN_FAILURES_MAX",
+     .type = CONFIG_INTEGER,
+     .default_value = "100",
+     .minimum = 2,
+     .maximum = 1000000,
+     .help = "wrong passwords in a row that lock a name until an admin unlocks it",
+     .offset = offsetof(struct auth, login_failures_max)},
+    {.name = "LOGIN_KNOWN_FREE_FAILURES",
+     .type = CONFIG_INTEGER,
+     .default_value = "20",
+     .minimum = 1,
+     .maximum = 1000,
+     .help = "the same for a name from an address where it has logged in before",
+     .offset = offsetof(struct auth, login_known_free_failures)},
+    {.name = "LOGIN_KNOWN_WAIT_MAX_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "60",
+     .minimum = 1,
+     .maximum = 86400,
+     .help = "longest wait of a name from such an address",
+     .offset = offsetof(struct auth, login_known_wait_max_s)},
+    {.name = "LOGIN_ADDRESS_BURST",
+     .type = CONFIG_INTEGER,
+     .default_value = "100",
+     .minimum = 1,
+     .maximum = 1000000,
+     .help = "wrong passwords at once from one address (IPv6: /64)",
+     .offset = offsetof(struct auth, login_address_burst)},
+    {.name = "LOGIN_ADDRESS_PER_MINUTE",
+     .type = CONFIG_INTEGER,
+     .default_value = "60",
+     .minimum = 1,
+     .maximum = 60000000,
+     .help = "and then so many a minute",
+     .offset = offsetof(struct auth, login_address_per_minute)},
+    {.name = "LOGIN_ALL_BURST",
+     .type = CONFIG_INTEGER,
+     .default_value = "1000",
+     .minimum = 1,
+     .maximum = 1000000,
+     .help = "wrong passwords at once from all addresses that are not known",
+     .offset = offsetof(struct auth, login_all_burst)},
+    {.name = "LOGIN_ALL_PER_MINUTE",
+     .type = CONFIG_INTEGER,
+     .default_value = "1200",
+     .minimum = 1,
+     .maximum = 60000000,
+     .help = "and then so many a minute",
+     .offset = offsetof(struct auth, login_all_per_minute)},
     {.name = "STARTUP_TIMEOUT_MS",
      .type = CONFIG_INTEGER,
      .default_value = "30000",
@@ -175,6 +239,7 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
                                          .issuer = auth->service.jwt_issuer,
                                          .audience = auth->service.jwt_audience};
     session_derive_key(auth);
+    attempt_prepare(auth);
     register_metrics(&auth->metrics, service->metrics);
     return true;
 }
@@ -218,6 +283,7 @@ void *auth_thread_start(struct service_thread *service_thread) {
         db_schema_watch(thread->loop, thread->pool, service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
     loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
+    attempt_forget_start(thread);
     return thread;
 }
 
@@ -243,6 +309,7 @@ void auth_thread_stop(void *state) {
     struct auth_thread *thread = state;
     assert(auth_thread_idle(thread));
     loop_timer_stop(thread->loop, &thread->gauges);
+    attempt_forget_stop(thread);
     db_schema_stop(thread->schema);
     db_pool_close(thread->pool);
     free(thread);

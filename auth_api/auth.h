@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth_api/attempt.h"
 #include "service_kit/db.h"
 #include "service_kit/loop.h"
 #include "service_kit/metrics.h"
@@ -26,6 +27,10 @@ struct auth_metrics {
 struct auth {
     struct service_config service; /* first: the service kit fills it */
     int64_t access_token_expire_minutes, bcrypt_cost, hash_queue_max, startup_timeout_ms;
+    int64_t login_free_failures, login_wait_max_s, login_failures_max;
+    int64_t login_known_free_failures, login_known_wait_max_s;
+    int64_t login_address_burst, login_address_per_minute, login_all_burst, login_all_per_minute;
+    char limits[512]; /* these, as the database takes them (attempt.c) */
     int64_t session_idle_s, session_total_s, sessions_per_user_max, refresh_grace_s;
     uint8_t refresh_key[32];
     struct token_policy tokens;
@@ -44,6 +49,7 @@ struct auth_thread {
     struct db_schema *schema;
     struct uuid_generator uuids;
     struct loop_timer gauges;
+    struct attempt_forget forget;
     size_t hashing; /* jobs with the workers */
     size_t queries; /* statements whose result has not come */
 };

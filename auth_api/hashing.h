@@ -26,11 +26,13 @@ struct hashing {
      */
     char password[PASSWORD_BYTES_MAX + 1];
     size_t password_length;
-    const char *stored;              /* verify against it */
-    bool make;                       /* make a stored value instead, */
+    const char *stored; /* verify against it */
+    bool remake; /* and when it matches, but would be stored otherwise today, make a better one, */
+    bool make;   /* make a stored value instead, */
     char made[PASSWORD_STORED_SIZE]; /* here */
 
-    bool good; /* the result: made, or the right password */
+    bool good;   /* the result: made, or the right password */
+    bool remade; /* the better value was made */
 
     /* Its own. */
     struct auth_thread *thread;

@@ -1,13 +1,17 @@
 /*
  * login: POST /auth/login opens a session for the right password.
  *
- *   login_create -store_find-> on_found -hashing_start-> on_verified -session_open-> answered
+ *   login_create -attempt_begin-> on_begun -hashing_start-> on_verified
+ *                -attempt_pass-> on_ended -session_open-> answered
+ *                -attempt_fail-> on_ended -> answered
  *
- * An unknown user, a wrong password, a disabled user and an unusable stored value take the same
- * way, with the same work (password_verify) and the same answer, byte by byte.
+ * An unknown user, a wrong password, a disabled user, a name that is locked and an unusable stored
+ * value take the same way, with the same work (password_verify), the same statements and the same
+ * answer, byte by byte.
  */
 #include <string.h>
 
+#include "auth_api/attempt.h"
 #include "auth_api/auth.h"
 #include "auth_api/credentials.h"
 #include "auth_api/hashing.h"
@@ -21,70 +25,99 @@ static const struct problem_kind PROBLEM_INVALID_CREDENTIALS = {
 
 struct login {
     struct hashing hashing; /* first: a hashing is its login */
-    struct store_call store;
+    struct attempt attempt;
     struct session_grant grant;
-    struct credentials credentials;
     struct http_request *request;
 };
+
+static struct login *login_of(struct attempt *attempt) {
+    return (struct login *)(void *)((char *)attempt - offsetof(struct login, attempt));
+}
+
+/* Why it is no login, for the trail; NULL: it is one. */
+static const char *refusal(const struct login *login) {
+    const struct attempt *attempt = &login->attempt;
+    if (!attempt->found) {
+        return "unknown_user";
+    }
+    if (attempt->stopped) {
+        return "locked";
+    }
+    if (attempt->disabled) {
+        return "disabled";
+    }
+    return login->hashing.good ? NULL : "wrong_password";
+}
+
+static void on_ended(struct attempt *attempt, bool written) {
+    struct login *login = login_of(attempt);
+    if (written && refusal(login) == NULL) {
+        session_open(&login->grant, login->request, attempt->user);
+        return;
+    }
+    if (written) {
+        http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);
+    }
+    http_request_release(login->request);
+}
 
 static void on_verified(struct hashing *hashing) {
     struct login *login = (struct login *)hashing;
     if (!hashing->job.processed) {
         auth_reply_later(login->request, &PROBLEM_DEADLINE);
-    } else if (!hashing->good || login->store.disabled) {
-        http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);
-    } else {
-        session_open(&login->grant, login->request, login->store.id);
+        attempt_undo(&login->attempt);
         return;
     }
-    http_request_release(login->request);
+    const char *reason = refusal(login);
+    if (reason != NULL) {
+        attempt_fail(&login->attempt, reason);
+    } else {
+        attempt_pass(&login->attempt, hashing->remade ? hashing->made : NULL);
+    }
 }
 
 /* Somebody has to look at such a row: its user cannot log in.  Never its value, not even in part.
  */
-static void log_unusable(const struct login *login) {
+static void log_unusable(const struct attempt *attempt) {
     char id[UUID_TEXT_LENGTH + 1];
-    uuid_format(login->store.id, id);
+    uuid_format(attempt->user, id);
     log_message(LOG_ERROR, "stored_password_unusable", "user_id", id);
 }
 
-static void on_found(struct store_call *store, enum store_end end) {
-    struct login *login = (struct login *)(void *)((char *)store - offsetof(struct login, store));
-    bool found = end == STORE_DONE;
-    if (found || end == STORE_NO_USER) {
-        login->hashing.stored = found ? store->password_hash : NULL;
-        if (found && password_stored_form(store->password_hash, strlen(store->password_hash)) ==
-                         PASSWORD_FORM_UNKNOWN) {
-            log_unusable(login);
-        }
-        if (!hashing_start(&login->hashing)) {
-            http_request_release(login->request);
-        }
+static void on_begun(struct attempt *attempt, bool go) {
+    struct login *login = login_of(attempt);
+    if (!go) {
+        hashing_wipe(&login->hashing);
+        http_request_release(login->request);
         return;
     }
-    hashing_wipe(&login->hashing);
-    if (end == STORE_UNAVAILABLE) {
-        auth_reply_later(login->request, &PROBLEM_UNAVAILABLE);
-    } else {
-        http_reply_kind(login->request, &PROBLEM_INTERNAL, NULL);
+    const char *stored = attempt->password_hash;
+    login->hashing.stored = attempt->found ? stored : NULL;
+    if (attempt->found && password_stored_form(stored, strlen(stored)) == PASSWORD_FORM_UNKNOWN) {
+        log_unusable(attempt);
     }
-    http_request_release(login->request);
+    if (!hashing_start(&login->hashing)) {
+        attempt_undo(attempt);
+    }
 }
 
 void login_create(struct http_request *request) {
-    struct auth_thread *thread = http_thread_state(request);
     struct login *login = http_alloc(request, sizeof *login);
+    struct credentials credentials;
     login->request = request;
     login->hashing.request = request;
     login->hashing.on_end = on_verified;
-    login->store.on_end = on_found;
-    if (!credentials_read(request, &login->credentials, &login->hashing)) {
+    login->hashing.remake = true;
+    login->attempt.request = request;
+    login->attempt.on_begun = on_begun;
+    login->attempt.on_ended = on_ended;
+    if (!credentials_read(request, &credentials, &login->hashing)) {
         return;
     }
+    memcpy(login->attempt.username, credentials.username, sizeof login->attempt.username);
     http_request_hold(request);
-    if (!store_find(thread, &login->store, login->credentials.username)) {
+    if (!attempt_begin(&login->attempt)) {
         hashing_wipe(&login->hashing);
-        auth_reply_busy(request);
         http_request_release(request);
     }
 }

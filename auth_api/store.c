@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth_api/attempt.h"
 #include "auth_api/auth.h"
 #include "auth_api/session.h"
 #include "service_kit/audit.h"
@@ -25,6 +26,7 @@ const struct db_statement STORE_STATEMENTS[] = {
     AUDIT_STATEMENT("auth"),
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
            " FROM auth.users WHERE username = $1::text"},
+    ATTEMPT_STATEMENTS,
     SESSION_STATEMENTS,
     {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
              " VALUES ($1::uuid, $2::text, $3::text)"},

@@ -11,6 +11,8 @@
 
 #define IPV4_BITS_OFFSET 96U
 
+_Static_assert(PROXIES_ADDRESS_MAX == INET6_ADDRSTRLEN, "any address fits");
+
 static const uint8_t ipv4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 static bool is_ipv4(const uint8_t address[static 16]) {

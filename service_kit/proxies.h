@@ -8,13 +8,12 @@
 #ifndef PACIOLI_SERVICE_KIT_PROXIES_H
 #define PACIOLI_SERVICE_KIT_PROXIES_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PROXIES_MAX         32
-#define PROXIES_ADDRESS_MAX INET6_ADDRSTRLEN
+#define PROXIES_ADDRESS_MAX 46 /* INET6_ADDRSTRLEN */
 
 struct proxies_network {
     uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */

@@ -33,6 +33,8 @@ def read(path=TABLE):
         words = line.split(None, 5)
         if len(words) < 5:
             raise ValueError(f"{path}:{number}: SERVICE METHOD PATTERN WHO OBJECT are needed")
+        if any(words[:3] == [row.service, row.method, row.pattern] for row in rows):
+            raise ValueError(f"{path}:{number}: a second row for this route")
         objects = [] if words[4] == "-" else words[4].split(",")
         kind = objects.pop(0) if objects and "=" not in objects[0] else ""
         expected = tuple((case, int(status)) for case, status in
