@@ -2,8 +2,9 @@
 BEGIN;
 SELECT plan(42);
 
-SELECT tables_are('auth', ARRAY['audit', 'refresh_token', 'revocation', 'schema_version', 'session', 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 4, 'the version of the schema');
+SELECT tables_are('auth', ARRAY['audit', 'bucket', 'guess', 'refresh_token', 'revocation', 'schema_version', 'session',
+                                 'users']);
+SELECT is((SELECT max(version) FROM auth.schema_version), 5, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
@@ -14,6 +15,9 @@ SELECT results_eq(
           'auth.audit.outcome text', 'auth.audit.actor text null', 'auth.audit.subject text null',
           'auth.audit.reason text null', 'auth.audit.request_id text null', 'auth.audit.address text null',
           'auth.audit.agent text null', 'auth.audit.detail jsonb',
+          'auth.bucket.name text', 'auth.bucket.full_at timestamp with time zone',
+          'auth.guess.key bytea', 'auth.guess.known boolean', 'auth.guess.failures integer',
+          'auth.guess.wait_until timestamp with time zone', 'auth.guess.used_at timestamp with time zone',
           'auth.refresh_token.hash bytea', 'auth.refresh_token.session_id uuid',
           'auth.refresh_token.used_at timestamp with time zone null', 'auth.refresh_token.successor bytea null',
           'auth.revocation.subject uuid', 'auth.revocation.kind text',
@@ -43,7 +47,8 @@ SELECT results_eq(
           AND has_table_privilege('auth_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['audit SELECT', 'refresh_token INSERT SELECT', 'revocation INSERT SELECT', 'schema_version SELECT',
+    ARRAY['audit SELECT', 'bucket DELETE INSERT SELECT UPDATE', 'guess DELETE INSERT SELECT UPDATE',
+          'refresh_token INSERT SELECT', 'revocation INSERT SELECT', 'schema_version SELECT',
           'session INSERT SELECT', 'users INSERT SELECT'],
     'auth_service: rights on whole tables');
 SELECT results_eq(
@@ -66,7 +71,8 @@ SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('auth_service', oid, 'EXECUTE')
         ORDER BY proname COLLATE "C" $$,
-    ARRAY['audit_write', 'caller_is_good', 'password_change', 'revocations', 'seconds_left', 'session_end',
+    ARRAY['audit_write', 'bucket_give', 'bucket_take', 'bucket_wait', 'caller_is_good', 'guesses_forget',
+          'limit_note', 'login_begin', 'login_failed', 'login_passed', 'login_undone', 'password_change', 'revocations', 'seconds_left', 'session_end',
           'session_open', 'session_refresh', 'tokens_revoke', 'user_revoke', 'utc'],
     'auth_service: the functions that it may call');
 SELECT is_empty(
