@@ -1,13 +1,14 @@
 /*
- * control: what operators do beside posting: accounts are frozen, opened again and closed.  Every
- * call has a reason, and is in the audit trail with its outcome, refused or not; one that is
- * repeated changes nothing, so that after outcome_unknown the same request tells.
+ * control: what operators do: accounts are frozen, opened again and closed, transactions are
+ * reversed.  Every call has a reason, and is in the audit trail with its outcome, refused or not;
+ * one that is repeated changes nothing, so that after outcome_unknown the same request tells.
  */
 #include <string.h>
 
 #include "service_kit/audit.h"
 #include "service_kit/log.h"
 #include "wallet_api/handlers.h"
+#include "wallet_api/operation.h"
 #include "wallet_api/problems.h"
 #include "wallet_api/wallet.h"
 
@@ -19,6 +20,8 @@ struct operator_call {
     struct http_request *request;
     struct wallet_thread *thread;
     struct control_actor actor;
+    bool replays; /* the key stands in the header: a repetition gets the first answer */
+    char key[POSTING_KEY_MAX + 1];
 };
 
 /* ---- reading ---- */
@@ -38,13 +41,56 @@ static bool read_reason(struct operator_call *operation) {
     return true;
 }
 
+/* The idempotency key, in the header or in the body. */
+static bool read_key(struct operator_call *operation) {
+    struct http_request *request = operation->request;
+    size_t header_count = 0;
+    struct http_text header = http_header(request, "idempotency-key", &header_count);
+    const struct json_node *node = json_member(http_json(request), "idempotency_key");
+    const char *key = NULL;
+    size_t length = 0;
+    if (header_count > 1) {
+        http_reply_kind(request, &PROBLEM_BAD_REQUEST, "More than one Idempotency-Key header");
+        return false;
+    }
+    if (node != NULL) {
+        if (node->type != JSON_STRING || !operation_key_valid(node->text, node->length)) {
+            http_reply_field(request, "idempotency_key", OPERATION_KEY_RULE);
+            return false;
+        }
+        key = node->text;
+        length = node->length;
+    }
+    if (header_count == 1) {
+        const char *in_body = key;
+        size_t in_body_length = length;
+        if (!operation_header_key(header.base, header.length, &key, &length)) {
+            http_reply_field(request, "Idempotency-Key", OPERATION_KEY_RULE);
+            return false;
+        }
+        if (in_body != NULL && (in_body_length != length || memcmp(in_body, key, length) != 0)) {
+            http_reply_field(request, "Idempotency-Key",
+                             "differs from idempotency_key in the body");
+            return false;
+        }
+        operation->replays = true;
+    }
+    if (key == NULL) {
+        http_reply_field(request, "idempotency_key",
+                         "is required, here or in an Idempotency-Key header");
+        return false;
+    }
+    memcpy(operation->key, key, length);
+    return true;
+}
+
 /* ---- answering ---- */
 
 static void on_result(struct control_call *call, const struct control_result *result) {
     struct operator_call *operation = call->owner;
     struct http_request *request = operation->request;
     operation->thread->controls--;
-    if (handler_control_ok(request, result)) {
+    if (handler_control_ok(request, result, operation->replays)) {
         struct json_writer *writer = json_writer_create(ANSWER_JSON_MAX);
         json_write_raw(writer, result->json, result->json_length);
         http_reply(request, 200, writer);
@@ -108,6 +154,23 @@ void control_unfreeze(struct http_request *request) {
 
 void control_close(struct http_request *request) {
     set_status(request, "closed");
+}
+
+/* ---- POST /wallet/transactions/{id}/reverse ---- */
+
+void control_reverse_transaction(struct http_request *request) {
+    static const char *const names[] = {"reason", "idempotency_key"};
+    struct operator_call *operation = create(request);
+    struct ledger_uuid original, id;
+    if (!handler_path_id(request, "id", &original) ||
+        !http_only_members(request, http_json(request), names, 2) || !read_reason(operation) ||
+        !read_key(operation)) {
+        return;
+    }
+    uuid_v7(&operation->thread->uuids, id.bytes);
+    hold(operation);
+    sent(operation, control_reverse(&operation->thread->reader, &operation->call, &operation->actor,
+                                    operation->key, &id, &original));
 }
 
 /* ---- GET /audit ---- */

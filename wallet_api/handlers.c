@@ -119,15 +119,45 @@ bool handler_read_ok(struct http_request *request, const struct reader_result *r
     return false;
 }
 
-bool handler_control_ok(struct http_request *request, const struct control_result *result) {
-    const struct problem_kind *kind;
+static void extend_refusal(struct json_writer *writer, const void *context) {
+    const struct control_result *result = context;
+    if (result->transaction[0] != '\0') {
+        json_write_member(writer, "transaction", result->transaction);
+    }
+    if (strncmp(result->outcome, "duplicate", strlen("duplicate")) == 0) {
+        json_write_key(writer, "same_request");
+        json_write_boolean(writer, strcmp(result->outcome, "duplicate") == 0);
+    }
+}
+
+/* The words of outcomes are problems' codes. */
+static void refuse_control(struct http_request *request, const struct control_result *result,
+                           bool replays) {
+    const struct problem_kind *kind = problems_of_control(result->outcome);
+    struct problem problem = {.kind = kind != NULL ? kind : &PROBLEM_INTERNAL,
+                              .extend = extend_refusal,
+                              .context = result};
+    const struct problem_field field = {"Idempotency-Key", PROBLEM_KEY_REUSED.detail};
+    if (replays && strcmp(result->outcome, "duplicate_changed") == 0) {
+        problem.kind = &PROBLEM_KEY_REUSED;
+        problem.fields = &field;
+        problem.field_count = 1;
+    }
+    http_reply_problem(request, &problem);
+}
+
+bool handler_control_ok(struct http_request *request, const struct control_result *result,
+                        bool replays) {
     switch (result->end) {
     case CONTROL_ANSWERED:
-        if (strcmp(result->outcome, "done") == 0) {
+        if (result->json != NULL && strcmp(result->outcome, "done") == 0) {
             return true;
         }
-        kind = problems_of_control(result->outcome);
-        http_reply_kind(request, kind != NULL ? kind : &PROBLEM_INTERNAL, NULL);
+        if (result->json != NULL && replays && strcmp(result->outcome, "duplicate") == 0) {
+            http_set_header(request, "Idempotent-Replayed", "true");
+            return true;
+        }
+        refuse_control(request, result, replays);
         break;
     case CONTROL_UNAVAILABLE:
         log_failure(request, LOG_WARN, "control_unavailable", result->reason);

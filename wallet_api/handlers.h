@@ -28,6 +28,7 @@ void batch_post(struct http_request *request);
 void control_freeze(struct http_request *request);
 void control_unfreeze(struct http_request *request);
 void control_close(struct http_request *request);
+void control_reverse_transaction(struct http_request *request);
 void control_audit(struct http_request *request);
 
 /* Most operations of one batch; also the limit of an all-or-nothing group. */
@@ -60,8 +61,9 @@ void handler_reply_unknown(struct http_request *request, const char *detail);
 __attribute__((warn_unused_result)) bool handler_read_ok(struct http_request *request,
                                                          const struct reader_result *result,
                                                          const struct problem_kind *missing);
-/* Answers for every end of an operator's call but what was done, which returns true. */
-__attribute__((warn_unused_result)) bool handler_control_ok(struct http_request *request,
-                                                            const struct control_result *result);
+/* Answers for every end of an operator's call but what was done, now or (`replays`) by the same
+ * request before, which returns true. */
+__attribute__((warn_unused_result)) bool
+handler_control_ok(struct http_request *request, const struct control_result *result, bool replays);
 
 #endif

@@ -1,8 +1,8 @@
 /* wallet_api: accounts, money operations, history. */
 #include "wallet_api/wallet.h"
 
-#define SCHEMA_VERSION_MIN 3
-#define SCHEMA_VERSION_MAX 3
+#define SCHEMA_VERSION_MIN 4
+#define SCHEMA_VERSION_MAX 4
 
 int main(int argc, char **argv) {
     static struct wallet wallet;

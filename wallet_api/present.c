@@ -183,6 +183,9 @@ void present_transaction(struct json_writer *writer, const struct reader_transac
     if (transaction->has_reverses) {
         write_uuid(writer, "reverses", &transaction->reverses);
     }
+    if (transaction->was_reversed) {
+        write_uuid(writer, "reversed_by", &transaction->reversed_by);
+    }
     json_write_key(writer, "entries");
     json_write_array_begin(writer);
     for (size_t i = 0; i < entry_count; i++) {

@@ -67,6 +67,10 @@ static const struct problem_kind CONTROLS[] = {
      "Every deposit and withdrawal of its currency goes through this account: it stays open."},
     {422, "account_not_empty", "Account not empty",
      "Only an account with a balance of 0 and nothing held can be closed."},
+    {404, "transaction_not_found", "Transaction not found", "Transaction not found"},
+    {422, "reversal_of_reversal", "Reversal of a reversal",
+     "A reversal is not reversed: post anew what it took back."},
+    {409, "already_reversed", "Already reversed", "The transaction was reversed before."},
 };
 
 const struct problem_kind *problems_of_control(const char *outcome) {

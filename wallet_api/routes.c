@@ -41,6 +41,7 @@ const struct http_route WALLET_ROUTES[] = {
     OPERATOR_ROUTE("/wallet/accounts/{id}/freeze", control_freeze),
     OPERATOR_ROUTE("/wallet/accounts/{id}/unfreeze", control_unfreeze),
     OPERATOR_ROUTE("/wallet/accounts/{id}/close", control_close),
+    OPERATOR_ROUTE("/wallet/transactions/{id}/reverse", control_reverse_transaction),
     {.method = HTTP_GET,
      .pattern = "/audit",
      .access = HTTP_BEARER,

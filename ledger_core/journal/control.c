@@ -1,6 +1,6 @@
 /*
  * Design.  Parameters and results are text: these calls are rare, and their answers are JSON that
- * the database writes.  Every statement returns one row (outcome, json).
+ * the database writes.  Every statement returns one row (outcome, transaction, json).
  */
 #include "ledger_core/journal/control.h"
 
@@ -15,8 +15,11 @@
 #define NUMBER_MAX     24
 
 const struct db_statement CONTROL_STATEMENTS[] = {
-    {"control_set_status", "SELECT s.outcome, s.account FROM ledger.set_account_status("
+    {"control_set_status", "SELECT s.outcome, NULL, s.account FROM ledger.set_account_status("
                            " $1::integer, $2::uuid, $3::text, $4::uuid, $5::text, $6::jsonb) s"},
+    {"control_reverse",
+     "SELECT r.outcome, r.transaction, r.answer FROM ledger.reverse_transaction("
+     " $1::integer, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text, $7::jsonb) r"},
     AUDIT_STATEMENT("ledger"),
 };
 const size_t CONTROL_STATEMENT_COUNT = sizeof CONTROL_STATEMENTS / sizeof CONTROL_STATEMENTS[0];
@@ -26,14 +29,16 @@ static void tell(struct control_call *call, enum control_end end, const char *re
 }
 
 static void on_row(struct control_call *call, const PGresult *row) {
-    if (row == NULL || PQntuples(row) != 1 || PQnfields(row) != 2 || PQgetisnull(row, 0, 0)) {
+    if (row == NULL || PQntuples(row) != 1 || PQnfields(row) != 3 || PQgetisnull(row, 0, 0)) {
         tell(call, CONTROL_FAILED, "a row of the database has an unexpected form");
         return;
     }
-    struct control_result result = {.end = CONTROL_ANSWERED, .outcome = PQgetvalue(row, 0, 0)};
-    if (!PQgetisnull(row, 0, 1)) {
-        result.json = PQgetvalue(row, 0, 1);
-        result.json_length = (size_t)PQgetlength(row, 0, 1);
+    struct control_result result = {.end = CONTROL_ANSWERED,
+                                    .outcome = PQgetvalue(row, 0, 0),
+                                    .transaction = PQgetvalue(row, 0, 1)};
+    if (!PQgetisnull(row, 0, 2)) {
+        result.json = PQgetvalue(row, 0, 2);
+        result.json_length = (size_t)PQgetlength(row, 0, 2);
     }
     call->on_result(call, &result);
 }
@@ -112,4 +117,18 @@ bool control_set_status(const struct reader *reader, struct control_call *call,
     put_text(&parameters, actor->reason);
     put_text(&parameters, actor->origin);
     return send(reader, call, "control_set_status", &parameters);
+}
+
+bool control_reverse(const struct reader *reader, struct control_call *call,
+                     const struct control_actor *actor, const char *key,
+                     const struct ledger_uuid *id, const struct ledger_uuid *original) {
+    struct parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_uuid(&parameters, id);
+    put_uuid(&parameters, original);
+    put_uuid(&parameters, &actor->principal);
+    put_text(&parameters, key);
+    put_text(&parameters, actor->reason);
+    put_text(&parameters, actor->origin);
+    return send(reader, call, "control_reverse", &parameters);
 }

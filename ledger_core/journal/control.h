@@ -27,8 +27,9 @@ enum control_end {
 
 struct control_result {
     enum control_end end;
-    const char *outcome; /* ANSWERED: "done", or a word that says why not */
-    const char *json;    /* ANSWERED: what the outcome is about, or NULL */
+    const char *outcome;     /* ANSWERED: "done", or a word that says why not */
+    const char *transaction; /* ANSWERED: what was written, or stands in the way; "": neither */
+    const char *json;        /* ANSWERED: the answer of what is done, or NULL */
     size_t json_length;
     const char *reason; /* the other ends: for the log, never for a client */
 };
@@ -58,5 +59,14 @@ __attribute__((warn_unused_result)) bool control_set_status(const struct reader 
                                                             const struct control_actor *actor,
                                                             const struct ledger_uuid *account,
                                                             const char *status);
+/*
+ * Reverses the transaction `original` by the new one `id`.  Not done: duplicate (by the same
+ * request, with its answer), duplicate_changed, transaction_not_found, reversal_of_reversal,
+ * already_reversed, account_closed, account_frozen, insufficient_funds, amount_too_large.
+ */
+__attribute__((warn_unused_result)) bool
+control_reverse(const struct reader *reader, struct control_call *call,
+                const struct control_actor *actor, const char *key, const struct ledger_uuid *id,
+                const struct ledger_uuid *original);
 
 #endif

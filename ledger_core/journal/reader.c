@@ -75,7 +75,9 @@ const struct db_statement READER_STATEMENTS[] = {
      " ORDER BY e.seq DESC"},
     {"reader_transaction",
      "SELECT t.kind, t.created_at, t.effective_at, t.reverses,"
-     " e.account_id, a.owner_id, a.class, a.asset, s.decimals, e.amount, e.balance_after "
+     " e.account_id, a.owner_id, a.class, a.asset, s.decimals, e.amount, e.balance_after,"
+     " (SELECT r.id FROM ledger.transaction r"
+     "   WHERE r.ledger_id = $1::int4 AND r.reverses = $3::uuid OFFSET 0) "
      "FROM ledger.transaction t"
      " JOIN ledger.entry e ON e.ledger_id = $1::int4 AND e.transaction_id = $3::uuid"
      " CROSS JOIN LATERAL (SELECT x.owner_id, x.class, x.asset FROM ledger.account x"
@@ -340,6 +342,7 @@ static void on_transaction(struct reader_call *call, const PGresult *rows) {
     transaction.created_at_us = get_time_us(&first, 1);
     transaction.effective_at_us = get_time_us(&first, 2);
     transaction.has_reverses = get_optional_uuid(&first, 3, &transaction.reverses);
+    transaction.was_reversed = get_optional_uuid(&first, 11, &transaction.reversed_by);
     bool ok = first.ok;
     struct reader_entry *entries = rows_alloc(count, sizeof *entries);
     for (size_t i = 0; i < count; i++) {

@@ -78,8 +78,8 @@ struct reader_entry {
 };
 
 struct reader_transaction {
-    struct ledger_uuid id, reverses;
-    bool has_reverses;
+    struct ledger_uuid id, reverses, reversed_by;
+    bool has_reverses, was_reversed;
     enum reader_kind kind;
     int64_t created_at_us, effective_at_us;
 };

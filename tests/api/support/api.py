@@ -93,6 +93,12 @@ class User:
         return self.http.post(f"/wallet/accounts/{account}/{action}",
                               json={"reason": reason, **more})
 
+    def reverse(self, transaction, reason="a test", key=None, headers=None):
+        """For operators; the key goes into the body, unless it is in a header."""
+        keys = {} if headers and key is None else {"idempotency_key": key or new_key()}
+        return self.http.post(f"/wallet/transactions/{transaction}/reverse",
+                              json={"reason": reason, **keys}, headers=headers)
+
     def history(self, account, **query):
         return self.http.get(f"/wallet/accounts/{account}/transactions", params=query)
 

@@ -4,7 +4,7 @@ SELECT plan(20);
 
 SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'schema_version',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 3, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 4, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),

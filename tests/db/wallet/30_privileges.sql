@@ -40,6 +40,7 @@ SELECT results_eq(
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
     ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)', 'ledger.confirm_rows(bigint,bigint)',
+          'ledger.reverse_transaction(integer,uuid,uuid,uuid,text,text,jsonb)',
           'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)'],
     'wallet_service: functions');
 SELECT is_empty(
