@@ -12,6 +12,7 @@
 #include "reports/options.h"
 #include "reports/output.h"
 #include "reports/render.h"
+#include "reports/settle.h"
 #include "reports/source.h"
 
 struct arguments {
@@ -42,8 +43,9 @@ static void print_help(const struct report *report) {
         "  --effective      by effective time instead of booking time\n"
         "  --format F       text, csv or json (text)\n\n"
         "T is a day (2026-11-24: its end for --as-of and --to, its start for --from; UTC) or an\n"
-        "RFC 3339 time (2026-11-24T12:00:00Z). A moment in the past is answered when every writer\n"
-        "that could still book before it is done; then the same moment gives the same bytes.\n");
+        "RFC 3339 time (2026-11-24T12:00:00Z). It must have passed; it is answered when every "
+        "writer\n"
+        "that could still book before it is done, so that the same moment gives the same bytes.\n");
     printf("example: ledger_report %s%s %s --format csv\n", report->name,
            report->needs & REPORT_ACCOUNT ? " assets:settlement:RUB" : "",
            report->needs & REPORT_AS_OF ? "--as-of 2026-10-31"
@@ -119,6 +121,14 @@ static bool make_request(const struct report *report, struct arguments *given,
         !read_moment("--from", given->from, MOMENT_START, given->moments[1], &request->from) ||
         !read_moment("--to", given->to, MOMENT_END, given->moments[2], &request->to))
         return false;
+    if (request->from != NULL && request->to != NULL && strcmp(request->from, request->to) > 0) {
+        source_complain("--from must not be later than --to");
+        return false;
+    }
+    if (given->after != NULL && !report_place_valid(report, given->after, strlen(given->after))) {
+        source_complain("--after must be what a page of this report names as its `next`");
+        return false;
+    }
     request->currency = given->currency;
     request->effective = given->effective != NULL;
     request->account = given->account;
@@ -139,14 +149,15 @@ static int print_report(struct source *source, const struct report *report,
                         struct output *output) {
     struct report_parameters parameters;
     report_parameters_fill(request, &parameters);
-    if ((request->as_of != NULL || request->to != NULL) && !source_settle(source))
+    const char *moment = settle_moment(request);
+    if (moment != NULL && !source_settle(source, moment, request->effective))
         return EXIT_COULD_NOT_RUN;
     if (!source_begin_view(source))
         return EXIT_COULD_NOT_RUN;
     struct render render;
     render_begin(&render, report, request, format, output);
-    bool good =
-        source_stream(source, report->sql, parameters.values, REPORT_PARAMETERS, on_row, &render);
+    bool good = source_stream(source, report_sql(report, request->effective), parameters.values,
+                              REPORT_PARAMETERS, on_row, &render);
     if (good && report->needs & REPORT_ACCOUNT && render.section < 0) {
         source_complain("there is no account %s", request->account);
         return EXIT_COULD_NOT_RUN;

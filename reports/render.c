@@ -50,11 +50,6 @@ static int width_of(const char *text) {
     return width;
 }
 
-static void pad(struct output *output, int count) {
-    for (; count > 0; count--)
-        output_bytes(output, " ", 1);
-}
-
 /* A control character would move the cursor of whoever reads it. */
 static void print_plain(struct output *output, const char *text) {
     for (; *text != '\0'; text++) {
@@ -63,15 +58,21 @@ static void print_plain(struct output *output, const char *text) {
     }
 }
 
-static void print_cell(struct output *output, const struct report_column *column,
+/* Text to the left, numbers to the right; wider ones push what follows away by a blank. */
+static void print_cell(struct render *render, const struct report_column *column,
                        const char *text) {
-    int width = width_of(text);
-    if (column->kind != REPORT_TEXT)
-        pad(output, column->width - 1 - width);
-    print_plain(output, text);
-    if (column->kind != REPORT_TEXT)
-        width = column->width - 1;
-    pad(output, column->width > 0 && column->width <= width ? 1 : column->width - width);
+    int width = width_of(text), room = column->width - width;
+    bool right = column->kind != REPORT_TEXT;
+    render->blanks += right && room > 1 ? room - 1 : 0;
+    for (; width > 0 && render->blanks > 0; render->blanks--)
+        output_bytes(render->output, " ", 1);
+    print_plain(render->output, text);
+    render->blanks += right || room < 1 ? 1 : room;
+}
+
+static void end_line(struct render *render) {
+    render->blanks = 0;
+    output_bytes(render->output, "\n", 1);
 }
 
 /* Digits of numeric(38,0) in minor units to a decimal text. */
@@ -134,7 +135,7 @@ static void begin_csv(const struct render *render) {
     output_text(render->output, "\r\n");
 }
 
-static void begin_text(const struct render *render) {
+static void begin_text(struct render *render) {
     const struct report_request *request = render->request;
     struct output *output = render->output;
     output_format(output, "%s, ledger %s, by %s time", render->report->title, request->ledger_name,
@@ -147,8 +148,8 @@ static void begin_text(const struct render *render) {
         output_format(output, ", before %s", request->to);
     output_text(output, "\n\n");
     for (const struct report_column *column = render->report->columns; column->name; column++)
-        print_cell(output, column, column->name);
-    output_text(output, "\n");
+        print_cell(render, column, column->name);
+    end_line(render);
 }
 
 void render_begin(struct render *render, const struct report *report,
@@ -190,7 +191,7 @@ static int section_number(const struct report *report, const char *name) {
     return -1;
 }
 
-static void write_cell(const struct render *render, int number, const char *text) {
+static void write_cell(struct render *render, int number, const char *text) {
     const struct report_column *column = &render->report->columns[number];
     struct output *output = render->output;
     switch (render->format) {
@@ -211,21 +212,26 @@ static void write_cell(const struct render *render, int number, const char *text
             output_text(output, text);
         break;
     case REPORT_FORMAT_TEXT:
-        print_cell(output, column, text == NULL ? "" : text);
+        print_cell(render, column, text == NULL ? "" : text);
         break;
     }
 }
 
-static void note_page(struct render *render, const PGresult *rows, int row) {
+/* The name of a line's place, for the page that begins behind it. */
+static void note_place(struct render *render, const PGresult *rows, int row) {
+    char place[sizeof(render->next)] = "";
     const char *page_column = render->report->page_column;
-    for (int i = 0; page_column != NULL && render->report->columns[i].name != NULL; i++) {
-        if (strcmp(render->report->columns[i].name, page_column) == 0)
-            snprintf(render->next, sizeof(render->next), "%s", PQgetvalue(rows, row, i + 1));
-    }
     if (page_column == NULL) /* the journal: time and id of the transaction */
-        snprintf(render->next, sizeof(render->next), "%s/%s",
+        snprintf(place, sizeof(place), "%s/%s",
                  PQgetvalue(rows, row, render->request->effective ? 3 : 2),
                  PQgetvalue(rows, row, 1));
+    for (int i = 0; page_column != NULL && render->report->columns[i].name != NULL; i++) {
+        if (strcmp(render->report->columns[i].name, page_column) == 0)
+            snprintf(place, sizeof(place), "%s", PQgetvalue(rows, row, i + 1));
+    }
+    if (strcmp(place, render->next) != 0)
+        render->places++;
+    memcpy(render->next, place, sizeof(place));
 }
 
 bool render_row(struct render *render, const PGresult *rows, int row) {
@@ -258,14 +264,18 @@ bool render_row(struct render *render, const PGresult *rows, int row) {
         }
         write_cell(render, i, text);
     }
-    static const char *const ends[] = {"\n", "\r\n", "}"};
-    output_text(render->output, ends[render->format]);
-    if (strcmp(report->sections[section], "lines") == 0) {
-        render->rows++;
-        if (report->needs & REPORT_PAGES)
-            note_page(render, rows, row);
-    }
+    if (render->format == REPORT_FORMAT_TEXT)
+        end_line(render);
+    else
+        output_text(render->output, render->format == REPORT_FORMAT_CSV ? "\r\n" : "}");
+    if (report->place != REPORT_PLACE_NONE && strcmp(report->sections[section], "lines") == 0)
+        note_place(render, rows, row);
     return true;
+}
+
+const char *render_next(const struct render *render) {
+    int64_t limit = render->request->row_limit;
+    return limit > 0 && render->places >= limit ? render->next : NULL;
 }
 
 void render_end(struct render *render) {
@@ -275,10 +285,8 @@ void render_end(struct render *render) {
     if (render->format == REPORT_FORMAT_JSON) {
         open_sections(render, last);
         output_text(render->output, "]");
-        /* A page that is full may have another one behind it. */
-        bool full = render->request->row_limit > 0 && render->report->needs & REPORT_PAGES &&
-                    render->next[0] != '\0';
-        json_fact(render->output, "next", full ? render->next : NULL);
+        if (render->report->place != REPORT_PLACE_NONE)
+            json_fact(render->output, "next", render_next(render));
         output_text(render->output, "}\n");
     }
 }

@@ -23,9 +23,10 @@ struct render {
     const struct report_request *request;
     enum report_format format;
     struct output *output;
+    int blanks;        /* of aligned text, before the next cell: none at the end of a line */
     int section;       /* the open one, -1 before the first */
-    int64_t rows;      /* of `lines` */
-    char next[128];    /* where the next page would begin; "" before the first line */
+    int64_t places;    /* of `lines`: rows, or transactions where those are what pages count */
+    char next[128];    /* the place of the last of them; "" before the first */
     const char *error; /* the database sent something that cannot be */
 };
 
@@ -36,6 +37,8 @@ void render_begin(struct render *render, const struct report *report,
 __attribute__((warn_unused_result)) bool render_row(struct render *render, const PGresult *rows,
                                                     int row);
 void render_end(struct render *render);
+/* Where the next page begins; NULL: this one was not full, so there is none. */
+const char *render_next(const struct render *render);
 
 /* One CSV cell with its quotes, escaped. */
 void render_csv_cell(struct output *output, const char *text);

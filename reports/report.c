@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reports/moment.h"
+#include "service_kit/uuid.h"
+
 extern const char REPORT_SQL_ACCOUNTS[];
 extern const char REPORT_SQL_TRIAL_BALANCE[];
 extern const char REPORT_SQL_BALANCE_SHEET[];
@@ -12,6 +15,7 @@ extern const char REPORT_SQL_INCOME_STATEMENT[];
 extern const char REPORT_SQL_DAILY_MOVEMENT[];
 extern const char REPORT_SQL_JOURNAL[];
 extern const char REPORT_SQL_STATEMENT[];
+extern const char REPORT_SQL_STATEMENT_EFFECTIVE[];
 extern const char REPORT_SQL_CUSTOMER_BALANCES[];
 
 #define CODE                                                                                       \
@@ -78,11 +82,13 @@ const struct report REPORTS[] = {
                  MONEY("debit"),
                  MONEY("credit"),
                  ID("reverses"),
-                 {"description", REPORT_TEXT, 0}}},
+                 {"description", REPORT_TEXT, 0}},
+     .place = REPORT_PLACE_TRANSACTION},
     {.name = "statement",
      .title = "Account statement",
      .purpose = "one account: opening, every movement with the running balance, closing",
      .sql = REPORT_SQL_STATEMENT,
+     .effective = {"statement_effective", REPORT_SQL_STATEMENT_EFFECTIVE},
      .needs = REPORT_PERIOD | REPORT_ACCOUNT | REPORT_PAGES,
      .sections = {"opening", "lines", "closing"},
      .columns = {COUNT("line"),
@@ -95,6 +101,7 @@ const struct report REPORTS[] = {
                  CURRENCY,
                  MONEY("amount"),
                  MONEY("balance")},
+     .place = REPORT_PLACE_NUMBER,
      .page_column = "line"},
     {.name = "customer-balances",
      .title = "Customer balances",
@@ -105,10 +112,10 @@ const struct report REPORTS[] = {
      .columns = {ID("owner_id"),
                  ID("account_id"),
                  {"code", REPORT_TEXT, 58},
-                 {"status", REPORT_TEXT, 7},
                  CURRENCY,
                  COUNT("entries"),
                  MONEY("balance")},
+     .place = REPORT_PLACE_ID,
      .page_column = "account_id"},
     {.name = "daily-movement",
      .title = "Daily movement",
@@ -135,6 +142,41 @@ const struct report *report_find(const char *name, size_t length) {
     return NULL;
 }
 
+static bool number_valid(const char *text, size_t length) {
+    bool valid = length >= 1 && length <= 18;
+    for (size_t i = 0; valid && i < length; i++)
+        valid = text[i] >= '0' && text[i] <= '9';
+    return valid;
+}
+
+bool report_place_valid(const struct report *report, const char *text, size_t length) {
+    uint8_t id[UUID_SIZE];
+    char moment[MOMENT_TEXT_SIZE];
+    switch (report->place) {
+    case REPORT_PLACE_NUMBER:
+        return number_valid(text, length);
+    case REPORT_PLACE_ID:
+        return uuid_parse(text, length, id);
+    case REPORT_PLACE_TRANSACTION: {
+        const char *slash = memchr(text, '/', length);
+        size_t before = slash == NULL ? 0 : (size_t)(slash - text);
+        return slash != NULL && moment_parse(text, before, MOMENT_START, moment) &&
+               uuid_parse(slash + 1, length - before - 1, id);
+    }
+    case REPORT_PLACE_NONE:
+        break;
+    }
+    return false;
+}
+
+const char *report_sql(const struct report *report, bool effective) {
+    return effective && report->effective.sql != NULL ? report->effective.sql : report->sql;
+}
+
+const char *report_statement(const struct report *report, bool effective) {
+    return effective && report->effective.sql != NULL ? report->effective.name : report->name;
+}
+
 void report_parameters_fill(const struct report_request *request,
                             struct report_parameters *parameters) {
     snprintf(parameters->ledger_id, sizeof(parameters->ledger_id), "%d", (int)request->ledger_id);
@@ -152,6 +194,7 @@ void report_parameters_fill(const struct report_request *request,
         parameters->depth,
         request->row_limit > 0 ? parameters->row_limit : NULL,
         request->after,
+        request->owner,
     };
     memcpy(parameters->values, values, sizeof(values));
 }

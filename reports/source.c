@@ -1,7 +1,5 @@
-/*
- * Design.  Synchronous libpq: the tool does one thing at a time.  A moment is settled in the way in
- * which PostgreSQL waits for older snapshots: note the next transaction number, then wait until
- * none below it is in progress.  A transaction with a higher number has a later booking time.
+/* Design.  Synchronous libpq: the tool does one thing at a time, and has nothing else to do
+ * meanwhile.
  */
 #include "reports/source.h"
 
@@ -10,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "reports/settle.h"
 
 #define SETTLE_ATTEMPTS 300
 #define SETTLE_PAUSE_MS 50
@@ -156,32 +156,46 @@ bool source_begin_view(struct source *source) {
     return rows != NULL;
 }
 
-/* Is every transaction below `limit` over?  -1: cannot tell. */
-static int is_settled(struct source *source, const char *limit) {
-    const char *const values[] = {limit};
-    PGresult *rows = source_query(
-        source, "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8", values, 1);
-    int settled = rows == NULL ? -1 : strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
+/* The only field of the only row; NULL after a message. */
+static PGresult *ask(struct source *source, const char *sql, const char *value) {
+    const char *const values[] = {value};
+    PGresult *rows = source_query(source, sql, values, 1);
+    if (rows == NULL || PQntuples(rows) == 1)
+        return rows;
+    source_complain("the database answers in an unexpected form");
     PQclear(rows);
-    return settled;
+    return NULL;
 }
 
-bool source_settle(struct source *source) {
-    PGresult *now = source_query(source, "SELECT pg_snapshot_xmax(pg_current_snapshot())", NULL, 0);
-    if (now == NULL)
-        return false;
-    int settled = 0;
-    for (int i = 0; i < SETTLE_ATTEMPTS && settled == 0; i++) {
-        settled = is_settled(source, PQgetvalue(now, 0, 0));
-        const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
-        if (settled == 0)
-            nanosleep(&pause, NULL);
+static void pause_a_little(void) {
+    const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+bool source_settle(struct source *source, const char *moment, bool effective) {
+    char number[24] = "";
+    for (int i = 0; i < SETTLE_ATTEMPTS; i++) {
+        bool noted = number[0] != '\0';
+        PGresult *rows =
+            noted ? ask(source, SETTLE_DONE_SQL, number) : ask(source, SETTLE_NOTE_SQL, moment);
+        if (rows == NULL)
+            return false;
+        const char *text = PQgetvalue(rows, 0, 0);
+        enum settle_note note = noted ? SETTLE_NOTED : settle_read_note(text);
+        bool done = noted && strcmp(text, "t") == 0;
+        if (!noted && note == SETTLE_NOTED)
+            snprintf(number, sizeof(number), "%s", text);
+        PQclear(rows);
+        if (note == SETTLE_FUTURE && !effective)
+            source_complain("%s has not passed yet: its report would still change", moment);
+        if (done || note == SETTLE_FUTURE)
+            return done || effective;
+        if (noted || note == SETTLE_YOUNG)
+            pause_a_little();
     }
-    if (settled == 0)
-        source_complain("a writer has been in progress for %d s; the moment is not settled yet",
-                        SETTLE_ATTEMPTS * SETTLE_PAUSE_MS / 1000);
-    PQclear(now);
-    return settled == 1;
+    source_complain("a writer has been in progress for %d s; the moment is not settled yet",
+                    SETTLE_ATTEMPTS * SETTLE_PAUSE_MS / 1000);
+    return false;
 }
 
 bool source_stream(struct source *source, const char *sql, const char *const *values, int count,

@@ -39,10 +39,11 @@ void source_close(struct source *source);
 /* BEGIN READ ONLY, REPEATABLE READ. */
 __attribute__((warn_unused_result)) bool source_begin_view(struct source *source);
 /*
- * Waits until whatever was being written when this was called is decided, at most 15 s: from then
- * on what was booked before now never changes.  Outside of a transaction.
+ * Waits until nothing can be booked before that moment any more, at most 15 s.  By effective time
+ * a moment may lie ahead.  Outside of a transaction.
  */
-__attribute__((warn_unused_result)) bool source_settle(struct source *source);
+__attribute__((warn_unused_result)) bool source_settle(struct source *source, const char *moment,
+                                                       bool effective);
 
 /* Runs a statement with text parameters; NULL after a message on standard error. */
 __attribute__((warn_unused_result)) PGresult *source_query(struct source *source, const char *sql,

@@ -22,6 +22,9 @@ void money_transfer(struct http_request *request);
 /* history.c */
 void history_list(struct http_request *request);
 void history_transaction(struct http_request *request);
+/* reports.c */
+void reports_show(struct http_request *request); /* the report that the path names */
+void reports_own_statement(struct http_request *request);
 /* batch.c */
 void batch_post(struct http_request *request);
 /* control.c */

@@ -23,6 +23,10 @@ const struct problem_kind PROBLEM_ACCOUNT_LIMIT = {
 const struct problem_kind PROBLEM_BATCH_REFUSED = {
     422, "batch_refused", "Batch refused",
     "Nothing was posted: this batch is all-or-nothing, and one of its operations was refused."};
+const struct problem_kind PROBLEM_REPORT_TOO_LARGE = {
+    422, "report_too_large", "Report too large",
+    "The report is larger than an answer may be: ask for less depth, one currency, a shorter "
+    "period or a smaller page, or use ledger_report."};
 
 static const struct problem_kind OUTCOMES[] = {
     [POSTING_DUPLICATE] = {409, "duplicate", "Transaction already processed",

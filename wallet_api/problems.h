@@ -14,6 +14,7 @@ extern const struct problem_kind PROBLEM_HISTORY_FORBIDDEN;     /* 403 */
 extern const struct problem_kind PROBLEM_TRANSACTION_NOT_FOUND; /* 404 */
 extern const struct problem_kind PROBLEM_ACCOUNT_LIMIT;         /* 422 */
 extern const struct problem_kind PROBLEM_BATCH_REFUSED;         /* 422, an atomic batch */
+extern const struct problem_kind PROBLEM_REPORT_TOO_LARGE;      /* 422 */
 
 /*
  * The kind of a refusing outcome, its code being posting_outcome_name(outcome); NULL for

@@ -11,6 +11,11 @@
     }
 #define READ_ROUTE(path, handler)                                                                  \
     { .method = HTTP_GET, .pattern = path, .access = HTTP_BEARER, .handle = handler }
+#define REPORT_ROUTE(name)                                                                         \
+    {                                                                                              \
+        .method = HTTP_GET, .pattern = "/reports/" name, .access = HTTP_BEARER,                    \
+        .roles = HTTP_ROLE_OPERATOR | HTTP_ROLE_AUDITOR, .handle = reports_show                    \
+    }
 
 #define OPERATOR_ROUTE(path, handler)                                                              \
     {                                                                                              \
@@ -27,6 +32,7 @@ const struct http_route WALLET_ROUTES[] = {
      .handle = accounts_open},
     READ_ROUTE("/wallet/accounts/{id}", accounts_show),
     READ_ROUTE("/wallet/accounts/{id}/transactions", history_list),
+    READ_ROUTE("/wallet/accounts/{id}/statement", reports_own_statement),
     READ_ROUTE("/wallet/transactions/{id}", history_transaction),
     MONEY_ROUTE("/wallet/deposit", money_deposit),
     MONEY_ROUTE("/wallet/withdraw", money_withdraw),
@@ -47,5 +53,13 @@ const struct http_route WALLET_ROUTES[] = {
      .access = HTTP_BEARER,
      .roles = HTTP_ROLE_AUDITOR,
      .handle = control_audit},
+    REPORT_ROUTE("accounts"),
+    REPORT_ROUTE("trial-balance"),
+    REPORT_ROUTE("balance-sheet"),
+    REPORT_ROUTE("income-statement"),
+    REPORT_ROUTE("journal"),
+    REPORT_ROUTE("statement"),
+    REPORT_ROUTE("customer-balances"),
+    REPORT_ROUTE("daily-movement"),
 };
 const size_t WALLET_ROUTE_COUNT = sizeof WALLET_ROUTES / sizeof WALLET_ROUTES[0];

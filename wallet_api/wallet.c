@@ -25,6 +25,7 @@
 #define GAUGES_INTERVAL_US     1000000
 #define READS_PER_CONNECTION   16
 #define READ_QUEUE_MAX         1024
+#define REPORT_QUEUE_MAX       16
 #define CURRENCY_CHECK_WAIT_MS 5000
 #define QUERY_TIMEOUT_MS       5000
 
@@ -74,6 +75,13 @@ const struct config_setting WALLET_SETTINGS[] = {
      .maximum = 64,
      .help = "database connections of one thread for reading",
      .offset = offsetof(struct wallet, read_connections)},
+    {.name = "REPORT_CONNECTIONS",
+     .type = CONFIG_INTEGER,
+     .default_value = "1",
+     .minimum = 1,
+     .maximum = 16,
+     .help = "database connections of one thread for reports",
+     .offset = offsetof(struct wallet, report_connections)},
     {.name = "STARTUP_TIMEOUT_MS",
      .type = CONFIG_INTEGER,
      .default_value = "30000",
@@ -149,6 +157,8 @@ static void register_metrics(struct wallet_metrics *ids, struct metrics *metrics
         metrics_register(metrics, METRICS_GAUGE, family, help, "use=\"posting\"");
     ids->reading_connections =
         metrics_register(metrics, METRICS_GAUGE, family, help, "use=\"reading\"");
+    ids->reporting_connections =
+        metrics_register(metrics, METRICS_GAUGE, family, help, "use=\"reports\"");
 }
 
 static void log_refused(const struct journal_command *command) {
@@ -204,6 +214,8 @@ static void show_gauges(struct wallet_thread *thread) {
                 journal_ready(thread->journal) ? 1 : 0);
     metrics_set(thread->metrics, number, ids->reading_connections,
                 (int64_t)db_pool_ready_connections(thread->reader.pool));
+    metrics_set(thread->metrics, number, ids->reporting_connections,
+                (int64_t)db_pool_ready_connections(thread->reports));
 }
 
 static void on_gauges(struct loop_timer *timer) {
@@ -266,10 +278,23 @@ bool wallet_start(struct service *service, char *error, size_t error_size) {
     add_statements(wallet, READER_STATEMENTS, READER_STATEMENT_COUNT);
     add_statements(wallet, CONTROL_STATEMENTS, CONTROL_STATEMENT_COUNT);
     register_metrics(&wallet->metrics, service->metrics);
+    wallet->report_statement_count = reports_statements(wallet->report_statements);
     return true;
 }
 
 /* ---- a thread ---- */
+
+/* Plans are made for the parameters of each call: what is not asked for costs nothing. */
+static struct db_pool *open_reports(const struct wallet_thread *thread, struct db_settings db) {
+    const struct wallet *wallet = thread->wallet;
+    const struct db_pool_settings settings = {.connections = (size_t)wallet->report_connections,
+                                              .in_flight_per_connection = 1,
+                                              .queue_max = REPORT_QUEUE_MAX};
+    db.application_name = "wallet_api reports";
+    db.options = "-c plan_cache_mode=force_custom_plan -c jit=off -c DateStyle=ISO";
+    return db_pool_create(thread->loop, &db, &settings, wallet->report_statements,
+                          wallet->report_statement_count);
+}
 
 void *wallet_thread_start(struct service_thread *service_thread) {
     struct wallet_thread *thread = memory_allocate(1, sizeof *thread);
@@ -293,6 +318,7 @@ void *wallet_thread_start(struct service_thread *service_thread) {
     thread->reader.ledger_id = wallet->ledger_id;
     thread->reader.pool =
         db_pool_create(thread->loop, &db, &reading, wallet->statements, wallet->statement_count);
+    thread->reports = open_reports(thread, db);
     thread->schema = db_schema_watch(thread->loop, thread->reader.pool,
                                      service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
@@ -316,7 +342,7 @@ bool wallet_thread_ready(void *state, const char **reason) {
 bool wallet_thread_idle(void *state) {
     const struct wallet_thread *thread = state;
     return journal_idle(thread->journal) && db_pool_queued(thread->reader.pool) == 0 &&
-           thread->controls == 0;
+           thread->controls == 0 && db_pool_queued(thread->reports) == 0;
 }
 
 void wallet_thread_stop(void *state) {
@@ -325,5 +351,6 @@ void wallet_thread_stop(void *state) {
     journal_close(thread->journal);
     db_schema_stop(thread->schema);
     db_pool_close(thread->reader.pool);
+    db_pool_close(thread->reports);
     free(thread);
 }

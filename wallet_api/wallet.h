@@ -11,6 +11,7 @@
 
 #include "ledger_core/journal/journal.h"
 #include "ledger_core/journal/reader.h"
+#include "service_kit/db.h"
 #include "service_kit/loop.h"
 #include "service_kit/metrics.h"
 #include "service_kit/service.h"
@@ -30,21 +31,25 @@ struct wallet_metrics {
     metrics_id commands[WALLET_KIND_COUNT][WALLET_END_COUNT];
     metrics_id batches, posted, express, express_lost, retries, splits, lost, resolved;
     metrics_id queued_commands, queued_reads;
-    metrics_id posting_connections, reading_connections;
+    metrics_id posting_connections, reading_connections, reporting_connections;
 };
 
 /* Most statements that the reading connections prepare. */
 #define WALLET_STATEMENTS_MAX 64
+#define REPORTS_STATEMENTS_MAX 32
 
 /* The process: read-only once the threads run. */
 struct wallet {
     struct service_config service; /* first: the service kit fills it */
     const char *ledger_name, *default_currency;
-    int64_t accounts_per_owner_max, queue_max, batch_max, read_connections, startup_timeout_ms;
+    int64_t accounts_per_owner_max, queue_max, batch_max, read_connections, report_connections;
+    int64_t startup_timeout_ms;
     int32_t ledger_id;
     struct wallet_metrics metrics;
     struct db_statement statements[WALLET_STATEMENTS_MAX]; /* of the reading connections */
     size_t statement_count;
+    struct db_statement report_statements[REPORTS_STATEMENTS_MAX];
+    size_t report_statement_count;
 };
 extern const struct config_setting WALLET_SETTINGS[];
 extern const size_t WALLET_SETTING_COUNT;
@@ -56,6 +61,7 @@ struct wallet_thread {
     struct metrics *metrics;
     struct journal *journal;
     struct reader reader;
+    struct db_pool *reports;
     struct db_schema *schema;
     struct uuid_generator uuids;
     size_t controls; /* operators' and auditors' statements in flight */
@@ -74,6 +80,9 @@ void wallet_thread_stop(void *state);
 void wallet_count(const struct wallet_thread *thread, const struct journal_command *command);
 /* Counts a command that was not queued. */
 void wallet_count_overloaded(const struct wallet_thread *thread, enum posting_kind kind);
+
+/* What a connection for reports prepares (reports.c); returns how many. */
+size_t reports_statements(struct db_statement statements[static REPORTS_STATEMENTS_MAX]);
 
 /* The routes of the service. */
 extern const struct http_route WALLET_ROUTES[];

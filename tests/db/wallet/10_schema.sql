@@ -1,6 +1,6 @@
 -- Tables, columns, keys and storage, as the journal's code and design expect them.
 BEGIN;
-SELECT plan(20);
+SELECT plan(22);
 
 SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'schema_version',
                                   'transaction']);
@@ -67,6 +67,11 @@ SELECT is((SELECT indexdef FROM pg_indexes WHERE indexname = 'account_owner'),
 SELECT indexes_are('ledger', 'balance', ARRAY['balance_pkey'],
                    'balance has no index but its key: updates stay HOT');
 SELECT indexes_are('ledger', 'entry', ARRAY['entry_pkey', 'entry_transaction']);
+SELECT indexes_are('ledger', 'transaction', ARRAY['transaction_pkey', 'transaction_idempotency_key',
+                                                  'transaction_reversed_once', 'transaction_moments']);
+SELECT is((SELECT indexdef FROM pg_indexes WHERE indexname = 'transaction_moments'),
+          'CREATE INDEX transaction_moments ON ledger.transaction USING brin (created_at, effective_at) '
+          'WITH (pages_per_range=''64'', autosummarize=''on'')', 'moments, in a few kilobytes');
 SELECT ok((SELECT 'fillfactor=50' = ANY (reloptions) FROM pg_class WHERE oid = 'ledger.balance'::regclass),
           'pages of balance are half empty');
 
