@@ -35,7 +35,7 @@ struct wallet_metrics {
 };
 
 /* Most statements that the reading connections prepare. */
-#define WALLET_STATEMENTS_MAX 64
+#define WALLET_STATEMENTS_MAX  64
 #define REPORTS_STATEMENTS_MAX 32
 
 /* The process: read-only once the threads run. */
