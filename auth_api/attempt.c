@@ -80,11 +80,12 @@ static void write_violated(struct json_writer *writer, const void *context) {
 }
 
 /* Header fields of the draft "RateLimit header fields for HTTP". */
-static void reply_too_many(const struct attempt *attempt, const char *limit, int64_t wait_ms) {
-    const struct auth_thread *thread = http_thread_state(attempt->request);
+void attempt_reply_too_many(struct http_request *request, const char *limit, bool known,
+                            int64_t wait_ms) {
+    const struct auth_thread *thread = http_thread_state(request);
     const struct auth *auth = thread->auth;
     int64_t quota = auth->login_free_failures, window_s = auth->login_wait_max_s;
-    if (attempt->known) {
+    if (known) {
         quota = auth->login_known_free_failures;
         window_s = auth->login_known_wait_max_s;
     }
@@ -101,13 +102,13 @@ static void reply_too_many(const struct attempt *attempt, const char *limit, int
     char policy[32], header[RATELIMIT_HEADER];
     snprintf(policy, sizeof policy, "login-%s", limit);
     snprintf(header, sizeof header, "\"%s\";q=%" PRId64 ";w=%" PRId64, policy, quota, window_s);
-    http_set_header(attempt->request, "RateLimit-Policy", header);
+    http_set_header(request, "RateLimit-Policy", header);
     snprintf(header, sizeof header, "\"%s\";r=0;t=%" PRId64, policy, wait_s);
-    http_set_header(attempt->request, "RateLimit", header);
-    http_reply_problem(attempt->request, &(struct problem){.kind = &PROBLEM_TOO_MANY_ATTEMPTS,
-                                                           .retry_after_s = (int)wait_s,
-                                                           .extend = write_violated,
-                                                           .context = policy});
+    http_set_header(request, "RateLimit", header);
+    http_reply_problem(request, &(struct problem){.kind = &PROBLEM_TOO_MANY_ATTEMPTS,
+                                                  .retry_after_s = (int)wait_s,
+                                                  .extend = write_violated,
+                                                  .context = policy});
 }
 
 static bool is_true(const PGresult *rows, int column) {
@@ -141,7 +142,8 @@ static void on_begin(struct store_query *query, enum store_end end, const PGresu
         if (go) {
             read_found(attempt, rows);
         } else {
-            reply_too_many(attempt, verdict, strtoll(PQgetvalue(rows, 0, 1), NULL, 10));
+            attempt_reply_too_many(attempt->request, verdict, attempt->known,
+                                   strtoll(PQgetvalue(rows, 0, 1), NULL, 10));
         }
     }
     attempt->on_begun(attempt, go);

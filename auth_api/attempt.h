@@ -80,6 +80,9 @@ void attempt_undo(struct attempt *attempt);
 /* Forgets what nobody needs any more, every half minute; one thread does it for all. */
 void attempt_forget_start(struct auth_thread *thread);
 void attempt_forget_stop(struct auth_thread *thread);
+/* 429: the limit (account, address, all) and how long it lasts; `known`: of a known device. */
+void attempt_reply_too_many(struct http_request *request, const char *limit, bool known,
+                            int64_t wait_ms);
 /* The counter of a name, for those who look after it. */
 void attempt_name_key(const struct auth *auth, const char *username,
                       uint8_t key[static ATTEMPT_KEY_SIZE]);

@@ -9,7 +9,7 @@
 
 #define USERNAME_MIN 3
 
-static const char *username_refusal(const char *text, size_t length) {
+const char *credentials_name_refusal(const char *text, size_t length) {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     for (size_t i = 0; i < length; i++) {
@@ -47,7 +47,7 @@ bool credentials_read(struct http_request *request, struct credentials *credenti
     size_t refused_count = 0;
     const struct json_node *body = http_json(request);
     const struct json_node *username =
-        read_field(body, "username", username_refusal, refused, &refused_count);
+        read_field(body, "username", credentials_name_refusal, refused, &refused_count);
     const struct json_node *password =
         read_field(body, "password", password_refusal, refused, &refused_count);
     if (username == NULL || password == NULL) {

@@ -15,6 +15,9 @@ struct credentials {
     char username[STORE_USERNAME_MAX + 1];
 };
 
+/* Why a text cannot be a name, in English, or NULL. */
+const char *credentials_name_refusal(const char *text, size_t length);
+
 /*
  * Reads `username`, and `password` into the hashing (its only copy of ours).  False: the request
  * was answered with 422, naming every wrong field.  Other members are ignored, as the demo did.

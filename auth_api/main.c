@@ -1,8 +1,8 @@
 /* auth_api: users, logins, access tokens. */
 #include "auth_api/auth.h"
 
-#define SCHEMA_VERSION_MIN 5
-#define SCHEMA_VERSION_MAX 5
+#define SCHEMA_VERSION_MIN 6
+#define SCHEMA_VERSION_MAX 6
 
 int main(int argc, char **argv) {
     static struct auth auth;

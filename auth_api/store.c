@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth_api/admin.h"
 #include "auth_api/attempt.h"
 #include "auth_api/auth.h"
 #include "auth_api/session.h"
@@ -26,10 +27,13 @@ const struct db_statement STORE_STATEMENTS[] = {
     AUDIT_STATEMENT("auth"),
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
            " FROM auth.users WHERE username = $1::text"},
+    ADMIN_STATEMENTS,
     ATTEMPT_STATEMENTS,
     SESSION_STATEMENTS,
-    {INSERT, "INSERT INTO auth.users (id, username, password_hash)"
-             " VALUES ($1::uuid, $2::text, $3::text)"},
+    {INSERT, "WITH made AS (INSERT INTO auth.users (id, username, password_hash)"
+             " VALUES ($1::uuid, $2::text, $3::text) RETURNING id)"
+             " SELECT auth.audit_write('user_created', 'success', id::text, id::text, NULL,"
+             " $4::jsonb) FROM made"},
 };
 const size_t STORE_STATEMENT_COUNT = sizeof STORE_STATEMENTS / sizeof *STORE_STATEMENTS;
 
@@ -129,13 +133,14 @@ bool store_find(struct auth_thread *thread, struct store_call *call, const char 
     return send(thread, call, &query, on_found);
 }
 
-bool store_insert(struct auth_thread *thread, struct store_call *call, const char *username) {
-    const char *const values[] = {(const char *)call->id, username, call->password_hash};
-    const int lengths[] = {UUID_SIZE, 0, 0};
-    const int formats[] = {1, 0, 0};
+bool store_insert(struct auth_thread *thread, struct store_call *call, const char *username,
+                  const char *origin) {
+    const char *const values[] = {(const char *)call->id, username, call->password_hash, origin};
+    const int lengths[] = {UUID_SIZE, 0, 0, 0};
+    const int formats[] = {1, 0, 0, 0};
     const struct db_call query = {
         .statement = INSERT,
-        .params = {.count = 3, .values = values, .lengths = lengths, .formats = formats}};
+        .params = {.count = 4, .values = values, .lengths = lengths, .formats = formats}};
     return send(thread, call, &query, on_inserted);
 }
 

@@ -45,8 +45,9 @@ struct store_call {
 /* False: no connection, or the queue is full; on_end is not called. */
 __attribute__((warn_unused_result)) bool store_find(struct auth_thread *thread,
                                                     struct store_call *call, const char *username);
-__attribute__((warn_unused_result)) bool
-store_insert(struct auth_thread *thread, struct store_call *call, const char *username);
+__attribute__((warn_unused_result)) bool store_insert(struct auth_thread *thread,
+                                                      struct store_call *call, const char *username,
+                                                      const char *origin); /* audit_origin's */
 
 /* A statement of another module.  Zero-initialise it; it must stay until on_end, which is called
  * exactly once. */

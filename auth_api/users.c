@@ -12,6 +12,7 @@
 #include "auth_api/credentials.h"
 #include "auth_api/hashing.h"
 #include "auth_api/store.h"
+#include "service_kit/audit.h"
 #include "service_kit/http.h"
 #include "service_kit/log.h"
 
@@ -77,7 +78,7 @@ static void insert(struct registration *registration) {
     uuid_v7(&thread->uuids, store->id);
     memcpy(store->password_hash, registration->hashing.made, sizeof store->password_hash);
     store->on_end = on_inserted;
-    if (store_insert(thread, store, registration->credentials.username)) {
+    if (store_insert(thread, store, registration->credentials.username, audit_origin(request))) {
         http_on_deadline(request, on_deadline, request);
         return;
     }

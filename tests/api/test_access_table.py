@@ -58,6 +58,9 @@ class World:
         wallet = self.clients["wallet_api", caller]
         return self.deposit(wallet, wallet.post("/wallet/accounts").json()["id"])
 
+    def make_user(self, caller):
+        return assert_ok(self.clients["auth_api", caller].get("/users/me"))["id"]
+
     def make_session(self, caller):
         return assert_ok(self.auth.login(self.names[caller], PASSWORD))["session_id"]
 

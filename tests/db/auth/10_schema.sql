@@ -2,9 +2,9 @@
 BEGIN;
 SELECT plan(42);
 
-SELECT tables_are('auth', ARRAY['audit', 'bucket', 'guess', 'refresh_token', 'revocation', 'schema_version', 'session',
-                                 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 5, 'the version of the schema');
+SELECT tables_are('auth', ARRAY['audit', 'bucket', 'guess', 'refresh_token', 'revocation', 'schema_version',
+                                 'service_account', 'session', 'users']);
+SELECT is((SELECT max(version) FROM auth.schema_version), 6, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
@@ -24,6 +24,10 @@ SELECT results_eq(
           'auth.revocation.issued_up_to timestamp with time zone',
           'auth.revocation.expires_at timestamp with time zone', 'auth.revocation.recorded_xid xid8',
           'auth.schema_version.version integer', 'auth.schema_version.deployed_at timestamp with time zone',
+          'auth.service_account.id uuid', 'auth.service_account.name text', 'auth.service_account.secret_hash bytea',
+          'auth.service_account.roles text[]', 'auth.service_account.created_by uuid',
+          'auth.service_account.created_at timestamp with time zone',
+          'auth.service_account.disabled_at timestamp with time zone null',
           'auth.session.id uuid', 'auth.session.user_id uuid', 'auth.session.created_at timestamp with time zone',
           'auth.session.last_used_at timestamp with time zone', 'auth.session.idle_ends_at timestamp with time zone',
           'auth.session.ends_at timestamp with time zone', 'auth.session.access_until timestamp with time zone',
@@ -49,7 +53,7 @@ SELECT results_eq(
         ORDER BY relname COLLATE "C" $$,
     ARRAY['audit SELECT', 'bucket DELETE INSERT SELECT UPDATE', 'guess DELETE INSERT SELECT UPDATE',
           'refresh_token INSERT SELECT', 'revocation INSERT SELECT', 'schema_version SELECT',
-          'session INSERT SELECT', 'users INSERT SELECT'],
+          'service_account INSERT SELECT', 'session INSERT SELECT', 'users INSERT SELECT'],
     'auth_service: rights on whole tables');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s', relname, attname, privilege) COLLATE "default"
@@ -64,6 +68,7 @@ SELECT results_eq(
           'audit.event INSERT', 'audit.outcome INSERT', 'audit.reason INSERT', 'audit.request_id INSERT',
           'audit.subject INSERT', 'refresh_token.successor UPDATE', 'refresh_token.used_at UPDATE',
           'revocation.expires_at UPDATE', 'revocation.issued_up_to UPDATE', 'revocation.recorded_xid UPDATE',
+          'service_account.disabled_at UPDATE',
           'session.access_until UPDATE', 'session.end_reason UPDATE', 'session.ended_at UPDATE',
           'session.idle_ends_at UPDATE', 'session.last_used_at UPDATE', 'users.disabled_at UPDATE', 'users.password_hash UPDATE', 'users.roles UPDATE'],
     'auth_service: rights on single columns');
@@ -71,9 +76,11 @@ SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'auth'::regnamespace AND has_function_privilege('auth_service', oid, 'EXECUTE')
         ORDER BY proname COLLATE "C" $$,
-    ARRAY['audit_write', 'bucket_give', 'bucket_take', 'bucket_wait', 'caller_is_good', 'guesses_forget',
-          'limit_note', 'login_begin', 'login_failed', 'login_passed', 'login_undone', 'password_change', 'revocations', 'seconds_left', 'session_end',
-          'session_open', 'session_refresh', 'tokens_revoke', 'user_revoke', 'utc'],
+    ARRAY['admin_is_good', 'audit_write', 'bucket_give', 'bucket_take', 'bucket_wait', 'caller_is_good', 'client_begin',
+          'guesses_forget',
+          'limit_note', 'login_begin', 'login_failed', 'login_passed', 'login_undone', 'password_change', 'revocations', 'seconds_left', 'service_account_create',
+          'service_account_disable', 'session_end',
+          'session_open', 'session_refresh', 'tokens_revoke', 'user_change', 'user_revoke', 'user_unlock', 'utc'],
     'auth_service: the functions that it may call');
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc
