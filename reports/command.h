@@ -13,5 +13,9 @@ struct command {
 
 /* Every report of report.h by its name; --help included. */
 int command_report(int argc, char **argv);
+/* A bank's file becomes statements of settlement accounts, matched with the entries. */
+int command_import_statement(int argc, char **argv);
+/* The report of that name, and what is done about breaks: assign, resolve, match. */
+int command_breaks(int argc, char **argv);
 
 #endif

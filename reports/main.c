@@ -10,8 +10,18 @@
 
 /* The reports are commands, too; these are the others. */
 static const struct command COMMANDS[] = {
+    {"import-statement", "bank statements of a settlement account", command_import_statement},
+    {"breaks", "what banks and books disagree on; assign, resolve, match", command_breaks},
     {NULL, NULL, NULL},
 };
+
+static const struct command *find_command(const char *name) {
+    for (const struct command *command = COMMANDS; command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+    }
+    return NULL;
+}
 
 static void print_help(void) {
     puts("ledger_report - reports, reconciliation and audit exports of a Pacioli ledger\n\n"
@@ -19,8 +29,10 @@ static void print_help(void) {
          "       ledger_report COMMAND --help | --help | --version\n");
     for (const struct command *command = COMMANDS; command->name != NULL; command++)
         printf("  %-18s %s\n", command->name, command->purpose);
-    for (size_t i = 0; i < REPORT_COUNT; i++)
-        printf("  %-18s %s\n", REPORTS[i].name, REPORTS[i].purpose);
+    for (size_t i = 0; i < REPORT_COUNT; i++) {
+        if (find_command(REPORTS[i].name) == NULL)
+            printf("  %-18s %s\n", REPORTS[i].name, REPORTS[i].purpose);
+    }
     puts("\nExit status: 0 done, 1 differences were found, 2 could not run, 64 usage,\n"
          "78 configuration.\n\n"
          "Settings come from the environment, or from a file .env in the working folder; the\n"
@@ -29,10 +41,9 @@ static void print_help(void) {
 }
 
 static int run(int argc, char **argv) {
-    for (const struct command *command = COMMANDS; command->name != NULL; command++) {
-        if (strcmp(command->name, argv[0]) == 0)
-            return command->run(argc, argv);
-    }
+    const struct command *command = find_command(argv[0]);
+    if (command != NULL)
+        return command->run(argc, argv);
     if (report_find(argv[0], strlen(argv[0])) != NULL)
         return command_report(argc, argv);
     source_complain("unknown command %s; see ledger_report --help", argv[0]);

@@ -17,6 +17,7 @@ extern const char REPORT_SQL_JOURNAL[];
 extern const char REPORT_SQL_STATEMENT[];
 extern const char REPORT_SQL_STATEMENT_EFFECTIVE[];
 extern const char REPORT_SQL_CUSTOMER_BALANCES[];
+extern const char REPORT_SQL_BREAKS[];
 
 #define CODE                                                                                       \
     { "code", REPORT_TEXT, 44 }
@@ -131,6 +132,24 @@ const struct report REPORTS[] = {
                  COUNT("entries"),
                  MONEY("debit"),
                  MONEY("credit")}},
+    {.name = "breaks",
+     .title = "Breaks",
+     .purpose = "lines of bank statements and entries without a counterpart, with age and owner",
+     .sql = REPORT_SQL_BREAKS,
+     .needs = REPORT_AS_OF,
+     .sections = {"lines", "totals"},
+     .columns = {COUNT("id"),
+                 {"currency", REPORT_TEXT, 9},
+                 {"side", REPORT_TEXT, 7},
+                 {"day", REPORT_TEXT, 11},
+                 COUNT("age"),
+                 {"days", REPORT_TEXT, 6},
+                 {"category", REPORT_TEXT, 21},
+                 MONEY("amount"),
+                 {"owner", REPORT_TEXT, 12},
+                 {"reason", REPORT_TEXT, 20},
+                 {"what", REPORT_TEXT, 37},
+                 {"code", REPORT_TEXT, 0}}},
 };
 const size_t REPORT_COUNT = sizeof(REPORTS) / sizeof(REPORTS[0]);
 

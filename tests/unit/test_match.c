@@ -425,7 +425,8 @@ static void compare_shuffled(void) {
 }
 
 START_TEST(ten_thousand_lines) {
-    const uint64_t seed = random_seed();
+    /* Two wrong pairs may look right by chance (one was seen in 12 million): a fixed seed here. */
+    const uint64_t seed = random_environment("PACIOLI_SEED", 20261125);
     const uint64_t rounds = random_environment("PACIOLI_MATCH_ROUNDS", 5);
     for (uint64_t round = 0; round < rounds; round++) {
         struct test_random random = {seed + round};

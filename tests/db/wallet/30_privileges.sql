@@ -14,7 +14,10 @@ SELECT results_eq(
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
     ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'entry INSERT SELECT',
-          'ledger SELECT', 'schema_version SELECT', 'transaction INSERT SELECT'],
+          'ledger SELECT', 'schema_version SELECT', 'statement INSERT SELECT', 'statement_break INSERT SELECT',
+          'statement_break_event INSERT SELECT', 'statement_line INSERT SELECT', 'statement_match INSERT SELECT',
+          'statement_match_entry INSERT SELECT', 'statement_match_line INSERT SELECT',
+          'transaction INSERT SELECT'],
     'wallet_service: rights on whole tables');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s', relname, attname, privilege) COLLATE "default"
@@ -40,6 +43,9 @@ SELECT results_eq(
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
     ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)', 'ledger.confirm_rows(bigint,bigint)',
+          'ledger.lock_reconciliation(integer)',
+          'ledger.post_adjustment(integer,uuid,text,uuid,text,numeric,text,jsonb)',
+          'ledger.resolve_breaks(integer,bigint[],text,text,text,text,uuid)',
           'ledger.reverse_transaction(integer,uuid,uuid,uuid,text,text,jsonb)',
           'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)'],
     'wallet_service: functions');
