@@ -41,14 +41,14 @@ static bool empty_buffer(struct output *output) {
 }
 
 static bool make_room(struct output *output, size_t more) {
+    if (output->fd < 0 && more > output->bytes_max - output->length) {
+        output->error = EFBIG;
+        return false;
+    }
     if (output->length + more <= output->capacity)
         return true;
     if (output->fd >= 0)
         return empty_buffer(output);
-    if (more > output->bytes_max - output->length) {
-        output->error = EFBIG;
-        return false;
-    }
     size_t capacity = output->capacity == 0 ? 4096 : output->capacity;
     while (capacity < output->length + more)
         capacity *= 2;
