@@ -14,6 +14,9 @@
 #define SETTLE_ATTEMPTS 300
 #define SETTLE_PAUSE_MS 50
 
+static const char SESSION_OPTIONS[] = "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
+                                      " -c jit=off -c idle_in_transaction_session_timeout=0";
+
 const struct config_setting SOURCE_SETTINGS[] = {
     {.name = "POSTGRES_USER",
      .type = CONFIG_TEXT,
@@ -107,17 +110,9 @@ int source_open(struct source *source) {
                                 "options",
                                 "connect_timeout",
                                 NULL};
-    const char *const values[] = {source->host,
-                                  source->port,
-                                  source->database,
-                                  source->user,
-                                  source->password,
-                                  "UTF8",
-                                  "ledger_report",
-                                  "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
-                                  " -c jit=off -c idle_in_transaction_session_timeout=0",
-                                  "10",
-                                  NULL};
+    const char *const values[] = {
+        source->host, source->port,    source->database, source->user, source->password,
+        "UTF8",       "ledger_report", SESSION_OPTIONS,  "10",         NULL};
     source->connection = PQconnectdbParams(keys, values, 0);
     if (PQstatus(source->connection) != CONNECTION_OK) {
         complain_of(source, "the database cannot be reached");
