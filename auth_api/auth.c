@@ -21,8 +21,11 @@
 #include "service_kit/db_schema.h"
 #include "service_kit/log.h"
 #include "service_kit/memory.h"
+#include "service_kit/token_revocations.h"
 
 #define GAUGES_INTERVAL_US     1000000
+#define KEYS_INTERVAL_US       100000
+#define REVOCATIONS_STALE_S    10
 #define HASH_THREADS_MAX       2
 #define BCRYPT_COST_WARN_BELOW 10
 #define CONNECTIONS            2 /* per thread */
@@ -150,6 +153,17 @@ const struct config_setting AUTH_SETTINGS[] = {
      .maximum = 60000000,
      .help = "and then so many a minute",
      .offset = offsetof(struct auth, login_all_per_minute)},
+    {.name = "KEYS_DIR",
+     .type = CONFIG_TEXT,
+     .default_value = "",
+     .help = "folder of the ES256 keys that auth_keys makes (empty: none)",
+     .offset = offsetof(struct auth, keys_dir)},
+    {.name = "FEED_SECRET",
+     .type = CONFIG_TEXT,
+     .secret = true,
+     .default_value = "",
+     .help = "what other services must know to follow revocations (empty: none may)",
+     .offset = offsetof(struct auth, feed_secret)},
     {.name = "STARTUP_TIMEOUT_MS",
      .type = CONFIG_INTEGER,
      .default_value = "30000",
@@ -203,8 +217,13 @@ static bool try_hashing(unsigned cost, int64_t *duration_us) {
 
 bool auth_start(struct service *service, char *error, size_t error_size) {
     struct auth *auth = service->config;
-    if (strcmp(auth->service.jwt_algorithm, "HS256") != 0) {
-        snprintf(error, error_size, "JWT_ALGORITHM: must be HS256");
+    if (strcmp(auth->service.jwt_algorithm, "ES256") == 0 && auth->keys_dir[0] == '\0') {
+        snprintf(error, error_size, "KEYS_DIR: is required with JWT_ALGORITHM=ES256");
+        return false;
+    }
+    if (auth->feed_secret[0] != '\0' && strlen(auth->feed_secret) < TOKEN_SECRET_MIN) {
+        snprintf(error, error_size, "FEED_SECRET: must have at least %d characters",
+                 TOKEN_SECRET_MIN);
         return false;
     }
     if (auth->bcrypt_cost < BCRYPT_COST_WARN_BELOW) {
@@ -234,10 +253,13 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
         snprintf(error, error_size, "cannot start threads");
         return false;
     }
-    auth->tokens = (struct token_policy){.secret = auth->service.jwt_secret,
-                                         .secret_length = strlen(auth->service.jwt_secret),
-                                         .issuer = auth->service.jwt_issuer,
-                                         .audience = auth->service.jwt_audience};
+    auth->published = memory_allocate(1, sizeof *auth->published);
+    if (!published_start(auth->published, auth->keys_dir, service->keys, error, error_size)) {
+        return false;
+    }
+    auth->revocations = service->revocations;
+    token_revocations_follow(auth->revocations, REVOCATIONS_STALE_S);
+    auth->tokens = service_token_policy(service);
     session_derive_key(auth);
     attempt_prepare(auth);
     register_metrics(&auth->metrics, service->metrics);
@@ -248,6 +270,9 @@ void auth_stop(struct service *service) {
     struct auth *auth = service->config;
     workers_stop(auth->workers);
     auth->workers = NULL;
+    published_free(auth->published);
+    free(auth->published);
+    auth->published = NULL;
 }
 
 /* ---- a thread ---- */
@@ -262,6 +287,16 @@ static void on_gauges(struct loop_timer *timer) {
     metrics_set(thread->metrics, thread->number, ids->connections_ready,
                 (int64_t)db_pool_ready_connections(thread->pool));
     loop_timer_start(thread->loop, timer, GAUGES_INTERVAL_US);
+}
+
+static void on_keys(struct loop_timer *timer) {
+    struct auth_thread *thread =
+        (struct auth_thread *)(void *)((char *)timer - offsetof(struct auth_thread, keys));
+    const struct auth *auth = thread->auth;
+    if (auth->keys_dir[0] != '\0') {
+        published_look(auth->published, auth->keys_dir, auth->tokens.keys);
+    }
+    loop_timer_start(thread->loop, timer, KEYS_INTERVAL_US);
 }
 
 void *auth_thread_start(struct service_thread *service_thread) {
@@ -284,6 +319,11 @@ void *auth_thread_start(struct service_thread *service_thread) {
     thread->gauges.on_fire = on_gauges;
     loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
     attempt_forget_start(thread);
+    if (thread->number == 0) {
+        revocations_follow(&thread->revocations, thread);
+        thread->keys.on_fire = on_keys;
+        loop_timer_start(thread->loop, &thread->keys, KEYS_INTERVAL_US);
+    }
     return thread;
 }
 
@@ -291,6 +331,10 @@ bool auth_thread_ready(void *state, const char **reason) {
     const struct auth_thread *thread = state;
     if (!db_pool_ready(thread->pool)) {
         *reason = "database";
+        return false;
+    }
+    if (!token_revocations_usable(thread->auth->revocations, loop_clock_us())) {
+        *reason = "revocations";
         return false;
     }
     if (!db_schema_expected(thread->schema)) {
@@ -310,6 +354,8 @@ void auth_thread_stop(void *state) {
     assert(auth_thread_idle(thread));
     loop_timer_stop(thread->loop, &thread->gauges);
     attempt_forget_stop(thread);
+    loop_timer_stop(thread->loop, &thread->keys);
+    revocations_stop(&thread->revocations);
     db_schema_stop(thread->schema);
     db_pool_close(thread->pool);
     free(thread);

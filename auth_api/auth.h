@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "auth_api/attempt.h"
+#include "auth_api/published.h"
+#include "auth_api/revocations.h"
 #include "service_kit/db.h"
 #include "service_kit/loop.h"
 #include "service_kit/metrics.h"
@@ -33,7 +35,10 @@ struct auth {
     char limits[512]; /* these, as the database takes them (attempt.c) */
     int64_t session_idle_s, session_total_s, sessions_per_user_max, refresh_grace_s;
     uint8_t refresh_key[32];
+    const char *keys_dir, *feed_secret;
     struct token_policy tokens;
+    struct published *published;
+    struct token_revocations *revocations; /* the service kit's */
     struct workers *workers;
     struct auth_metrics metrics;
 };
@@ -49,6 +54,8 @@ struct auth_thread {
     struct db_schema *schema;
     struct uuid_generator uuids;
     struct loop_timer gauges;
+    struct loop_timer keys; /* of the one thread that looks whether they have changed */
+    struct revocations_follower revocations; /* of the one thread that follows them */
     struct attempt_forget forget;
     size_t hashing; /* jobs with the workers */
     size_t queries; /* statements whose result has not come */
@@ -89,5 +96,7 @@ void session_logout(struct http_request *request);
 void sessions_list(struct http_request *request);
 void sessions_end(struct http_request *request);
 void password_change(struct http_request *request);
+void keys_show(struct http_request *request);
+void revocations_show(struct http_request *request);
 
 #endif

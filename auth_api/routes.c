@@ -94,5 +94,13 @@ const struct http_route AUTH_ROUTES[] = {
      .access = HTTP_PUBLIC,
      .body = HTTP_BODY_JSON,
      .handle = client_token},
+    {.method = HTTP_GET,
+     .pattern = "/.well-known/jwks.json",
+     .access = HTTP_PUBLIC,
+     .handle = keys_show},
+    {.method = HTTP_GET,
+     .pattern = "/internal/revocations",
+     .access = HTTP_PUBLIC, /* by a secret of its own */
+     .handle = revocations_show},
 };
 const size_t AUTH_ROUTE_COUNT = sizeof AUTH_ROUTES / sizeof *AUTH_ROUTES;

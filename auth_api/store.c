@@ -30,6 +30,7 @@ const struct db_statement STORE_STATEMENTS[] = {
     ADMIN_STATEMENTS,
     ATTEMPT_STATEMENTS,
     SESSION_STATEMENTS,
+    REVOCATIONS_STATEMENT,
     {INSERT, "WITH made AS (INSERT INTO auth.users (id, username, password_hash)"
              " VALUES ($1::uuid, $2::text, $3::text) RETURNING id)"
              " SELECT auth.audit_write('user_created', 'success', id::text, id::text, NULL,"

@@ -97,6 +97,9 @@ void http_reply(struct http_request *request, int status, struct json_writer *wr
 /* Bytes of another type; copied. */
 void http_reply_bytes(struct http_request *request, int status, const char *content_type,
                       const char *bytes, size_t length);
+/* As http_reply_bytes, for what caches may keep. */
+void http_reply_cached(struct http_request *request, const char *content_type,
+                       const char *cache_control, const char *bytes, size_t length);
 void http_reply_problem(struct http_request *request, const struct problem *problem);
 /* Shorthands. */
 void http_reply_kind(struct http_request *request, const struct problem_kind *kind,

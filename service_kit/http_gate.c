@@ -57,16 +57,37 @@ static bool check_roles(struct http_request *request) {
     return false;
 }
 
+static bool refuse_token(struct http_request *request, enum token_result result) {
+    const char *detail = "The access token is not valid.";
+    if (result == TOKEN_EXPIRED)
+        detail = "The access token has expired.";
+    else if (result == TOKEN_REVOKED)
+        detail = "The session has ended.";
+    http_reply_invalid_token(request, detail);
+    return false;
+}
+
+/* A good signature does not know that its session has ended. */
+static bool check_revocations(struct http_request *request, const struct token_claims *claims) {
+    const struct token_revocations *revocations = request->thread->server->settings.revocations;
+    if (revocations == NULL)
+        return true;
+    if (!token_revocations_usable(revocations, loop_clock_us())) {
+        http_reply_problem(request,
+                           &(struct problem){.kind = &PROBLEM_UNAVAILABLE, .retry_after_s = 1});
+        return false;
+    }
+    return !token_revocations_refuse(revocations, claims) || refuse_token(request, TOKEN_REVOKED);
+}
+
 static bool check_token(struct http_request *request, struct http_text token) {
     struct token_claims claims;
     enum token_result result = http_tokens_verify(request->thread->tokens, token.base, token.length,
                                                   (int64_t)time(NULL), &claims);
-    if (result != TOKEN_VALID) {
-        http_reply_invalid_token(request, result == TOKEN_EXPIRED
-                                              ? "The access token has expired."
-                                              : "The access token is not valid.");
+    if (result != TOKEN_VALID)
+        return refuse_token(request, result);
+    if (!check_revocations(request, &claims))
         return false;
-    }
     memcpy(request->principal, claims.subject, sizeof(request->principal));
     request->roles = claims.roles;
     request->has_session = claims.has_session;

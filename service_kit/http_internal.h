@@ -13,6 +13,7 @@
 #include "service_kit/log.h"
 #include "service_kit/loop.h"
 #include "service_kit/loop_internal.h"
+#include "service_kit/token_revocations.h"
 
 #define HTTP_ANSWER_HEADERS_MAX 8
 #define HTTP_BLOCK_SIZE         4096

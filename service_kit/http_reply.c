@@ -139,6 +139,11 @@ void http_reply_bytes(struct http_request *request, int status, const char *cont
     send_answer(request, status, content_type, NULL, bytes, length, false);
 }
 
+void http_reply_cached(struct http_request *request, const char *content_type,
+                       const char *cache_control, const char *bytes, size_t length) {
+    send_answer(request, 200, content_type, cache_control, bytes, length, false);
+}
+
 void http_reply_static(struct http_request *request, const char *content_type,
                        const char *cache_control, const char *bytes, size_t length) {
     send_answer(request, 200, content_type, cache_control, bytes, length, true);

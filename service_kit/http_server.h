@@ -22,6 +22,7 @@ struct http_thread;
 struct http_server_settings {
     const char *realm; /* for WWW-Authenticate */
     struct token_policy policy;
+    const struct token_revocations *revocations; /* NULL: none */
     const struct http_route *const *routes;
     size_t route_count;
     size_t body_max_bytes;      /* of routes that name none */

@@ -1,9 +1,10 @@
 /*
  * Design.  A direct-mapped table.  The place of a token is taken from its last characters: they
- * belong to the signature, an HMAC under the service's secret, and so are a keyed hash of the token
- * already.  Only tokens that were verified are kept, so nobody without the secret can choose what
- * stands where.  A hit needs the same bytes from first to last, compared in constant time, and ends
- * with the token's own `exp`, without leeway; everything else goes through token_verify.
+ * belong to the signature, made with the issuer's secret or private key, and so are as good as a
+ * keyed hash of the token.  Only tokens that were verified are kept, so nobody without the secret
+ * can choose what stands where.  A hit needs the same bytes from first to last, compared in
+ * constant time, and ends with the token's own `exp`, without leeway, and with the set of keys that
+ * it was verified with; everything else goes through token_verify.
  */
 #include "service_kit/http_tokens.h"
 
@@ -12,13 +13,15 @@
 #include <string.h>
 
 #include "service_kit/memory.h"
+#include "service_kit/token_keys.h"
 
 #define ENTRIES          1024 /* a power of two */
-#define KEPT_LENGTH_MAX  512  /* longer tokens are verified each time */
+#define KEPT_LENGTH_MAX  1024 /* longer tokens are verified each time */
 #define PLACE_CHARACTERS 8
 
 struct entry {
-    uint16_t length; /* 0: empty */
+    uint16_t length;     /* 0: empty */
+    uint64_t generation; /* of the keys that it was verified with */
     struct token_claims claims;
     char token[KEPT_LENGTH_MAX];
 };
@@ -56,9 +59,11 @@ enum token_result http_tokens_verify(struct http_tokens *tokens, const char *tok
     if (length < PLACE_CHARACTERS || length > KEPT_LENGTH_MAX)
         return token_verify(&tokens->policy, token, length, now_unix_s, claims);
 
+    uint64_t generation =
+        tokens->policy.keys != NULL ? token_keys_generation(tokens->policy.keys) : 0;
     struct entry **place = place_of(tokens, token, length);
     struct entry *entry = *place;
-    if (entry != NULL && entry->length == length &&
+    if (entry != NULL && entry->length == length && entry->generation == generation &&
         CRYPTO_memcmp(entry->token, token, length) == 0 &&
         now_unix_s < entry->claims.expires_at_unix_s) {
         *claims = entry->claims;
@@ -72,6 +77,7 @@ enum token_result http_tokens_verify(struct http_tokens *tokens, const char *tok
         *place = entry;
     }
     entry->length = (uint16_t)length;
+    entry->generation = generation;
     entry->claims = *claims;
     memcpy(entry->token, token, length);
     return TOKEN_VALID;

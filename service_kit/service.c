@@ -21,6 +21,8 @@
 #include "service_kit/log.h"
 #include "service_kit/memory.h"
 #include "service_kit/service_internal.h"
+#include "service_kit/token_keys.h"
+#include "service_kit/token_revocations.h"
 
 #define EXIT_USAGE_ERROR  64
 #define EXIT_CONFIG_ERROR 78
@@ -52,6 +54,20 @@ const struct service *service_of(const struct service_thread *thread) {
 
 struct metrics *service_metrics(const struct service_thread *thread) {
     return thread->process->metrics;
+}
+
+struct token_policy service_token_policy(const struct service *service) {
+    const struct service_config *config = service->config;
+    struct token_policy policy = {.secret = config->jwt_secret,
+                                  .secret_length = strlen(config->jwt_secret),
+                                  .keys = service->keys,
+                                  .only_keys = strcmp(config->jwt_algorithm, "ES256") == 0,
+                                  .issuer = config->jwt_issuer,
+                                  .audience = config->jwt_audience};
+    bool good = token_claims_parse(config->jwt_required_claims, &policy.required);
+    assert(good); /* looked at before */
+    (void)good;
+    return policy;
 }
 
 void service_db_settings(const struct service_config *config, const char *application_name,
@@ -130,10 +146,8 @@ static void create_server(struct service_process *process, const struct proxies 
     size_t per_thread = (size_t)connections / process->thread_count;
     process->server = http_server_create(&(struct http_server_settings){
         .realm = process->service->name,
-        .policy = {.secret = config->jwt_secret,
-                   .secret_length = strlen(config->jwt_secret),
-                   .issuer = config->jwt_issuer,
-                   .audience = config->jwt_audience},
+        .policy = service_token_policy(process->service),
+        .revocations = process->service->revocations,
         .routes = process->routes,
         .route_count = process->route_count,
         .body_max_bytes = (size_t)config->body_max_bytes,
@@ -153,6 +167,8 @@ static void process_init(struct service_process *process, struct service *servic
         process->config->threads > 0 ? (size_t)process->config->threads : default_threads();
     process->metrics = metrics_create(process->thread_count);
     service->metrics = process->metrics;
+    service->keys = token_keys_create();
+    service->revocations = token_revocations_create();
     process->threads = memory_allocate(process->thread_count, sizeof(*process->threads));
     sem_init(&process->progress, 0, 0);
     for (size_t i = 0; i < process->thread_count; i++) {
@@ -176,6 +192,8 @@ static void process_free(struct service_process *process) {
     free(process->routes);
     free(process->threads);
     metrics_free(process->metrics);
+    token_revocations_free(process->service->revocations);
+    token_keys_free(process->service->keys);
     config_free(process->config_texts);
     sem_destroy(&process->progress);
 }
@@ -273,6 +291,12 @@ int service_main(struct service *service, int argc, char **argv) {
         config_free(process.config_texts);
         return fail(service, EXIT_CONFIG_ERROR,
                     "TRUSTED_PROXIES: must be a list of at most 32 addresses or networks");
+    }
+    unsigned claims = 0;
+    if (!token_claims_parse(config->jwt_required_claims, &claims)) {
+        config_free(process.config_texts);
+        return fail(service, EXIT_CONFIG_ERROR,
+                    "JWT_REQUIRED_CLAIMS: must be a list of iat, jti, sid, roles");
     }
     /* A rollback's: the migrations of a release work with the release before it, too. */
     if (config->schema_version_max > service->schema_version_max)

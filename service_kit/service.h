@@ -27,7 +27,7 @@ struct service_thread;
 /* Settings that every service has; a service's own struct begins with it. */
 struct service_config {
     const char *postgres_user, *postgres_password, *postgres_host, *postgres_port, *postgres_db;
-    const char *jwt_secret, *jwt_algorithm, *jwt_issuer, *jwt_audience;
+    const char *jwt_secret, *jwt_algorithm, *jwt_issuer, *jwt_audience, *jwt_required_claims;
     const char *bind_address, *log_level, *docs_dir, *openapi_dir;
     const char *trusted_proxies;
     int64_t port, threads, connections_max, request_timeout_ms, drain_timeout_ms;
@@ -78,8 +78,8 @@ struct service_config {
         {.name = "JWT_ALGORITHM",                                                                  \
          .type = CONFIG_CHOICE,                                                                    \
          .default_value = "HS256",                                                                 \
-         .choices = "HS256",                                                                       \
-         .help = "the one algorithm of the key",                                                   \
+         .choices = "HS256|ES256",                                                                 \
+         .help = "HS256: JWT_SECRET, and keys that are published; ES256: these alone",             \
          .offset = offsetof(struct service_config, jwt_algorithm)},                                \
         {.name = "JWT_ISSUER",                                                                     \
          .type = CONFIG_TEXT,                                                                      \
@@ -91,6 +91,11 @@ struct service_config {
          .default_value = "",                                                                      \
          .help = "the aud that a token must have (empty: not asked)",                              \
          .offset = offsetof(struct service_config, jwt_audience)},                                 \
+        {.name = "JWT_REQUIRED_CLAIMS",                                                            \
+         .type = CONFIG_TEXT,                                                                      \
+         .default_value = "",                                                                      \
+         .help = "claims that a token must have beside sub and exp: iat,jti,sid,roles",            \
+         .offset = offsetof(struct service_config, jwt_required_claims)},                          \
         {.name = "UVICORN_PORT",                                                                   \
          .alias = "PORT",                                                                          \
          .type = CONFIG_INTEGER,                                                                   \
@@ -179,6 +184,9 @@ struct service {
     const struct http_route *routes;
     size_t route_count;
     struct metrics *metrics; /* filled before `start`, which may register the service's own */
+    /* Filled before `start` too: what tokens are judged by, beside the secret; empty at first. */
+    struct token_keys *keys;
+    struct token_revocations *revocations;
 
     /* Once, after the configuration is loaded and before the threads; false + one line: exit 1. */
     bool (*start)(struct service *service, char *error, size_t error_size);
@@ -197,6 +205,8 @@ struct loop *service_thread_loop(struct service_thread *thread);
 size_t service_thread_number(const struct service_thread *thread);
 const struct service *service_of(const struct service_thread *thread);
 struct metrics *service_metrics(const struct service_thread *thread);
+/* How tokens are verified, and issued. */
+struct token_policy service_token_policy(const struct service *service);
 /* Database settings made from the configuration. */
 void service_db_settings(const struct service_config *config, const char *application_name,
                          const char *search_path, struct db_settings *settings);

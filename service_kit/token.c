@@ -2,13 +2,17 @@
  * token: a ladder of checks, each with its own result, from the cheapest to the dearest.
  *
  *   shape      at most TOKEN_LENGTH_MAX bytes, three segments of canonical base64url, a signature
- * of 32 bytes: a token has one spelling header     {"alg":"HS256"} with or without "typ":"JWT", and
- * nothing else.  There is one key, so every "kid" is unknown; "crit", "b64", "jwk", "jku", "x5u",
- * "x5c" ask for things that we do not do, and an unknown parameter is refused rather than ignored
- *   payload    a JSON object, read by our own strict parser: no name twice, no depth, no NUL
- *   signature  libjwt, with a key whose length was asserted, and the algorithm that it says it used
- *   claims     types and ranges of sub, exp, iat, nbf, sid, roles; iss and aud as the policy asks
- *   times      exp without leeway; nbf and iat may lie TOKEN_LEEWAY_S ahead
+ * of 32 or 64 bytes: a token has one spelling
+ *   header     "alg", with or without "typ":"JWT" and "kid", and nothing else.  Without kid the key
+ * is the shared secret and the algorithm HS256; with it the key is one of token_keys and the
+ * algorithm ES256, whatever the token would like.  "crit", "b64", "jwk", "jku", "x5u", "x5c" ask
+ * for things that we do not do, and an unknown parameter is refused rather than ignored payload a
+ * JSON object, read by our own strict parser: no name twice, no depth, no NUL signature  HS256:
+ * libjwt, with a key whose length was asserted, and the algorithm that it says it used; ES256:
+ * token_keys.  s may be the larger or the smaller of its two values, so that a token has two good
+ * signatures: nothing is remembered by a token's text but that it was good claims     types and
+ * ranges of sub, exp, iat, nbf, sid, roles; iss and aud as the policy asks times      exp without
+ * leeway; nbf and iat may lie TOKEN_LEEWAY_S ahead
  *
  * libjwt decides about the signature only: it is called with bytes that have passed the first three
  * steps, and no claim is taken from it.  It compares signatures in constant time (Debian's
@@ -24,10 +28,11 @@
 
 #include "service_kit/base64url.h"
 #include "service_kit/json.h"
+#include "service_kit/token_keys.h"
 #include "service_kit/uuid.h"
 
-#define SIGNATURE_SIZE    32U
-#define HEADER_NODES_MAX  3U /* the object, alg, typ */
+#define HMAC_SIZE         32U
+#define HEADER_NODES_MAX  4U /* the object, alg, typ, kid */
 #define PAYLOAD_NODES_MAX 128U
 #define TIME_MAX_UNIX_S   INT64_C(253402300799) /* the end of the year 9999 */
 #define TIME_DIGITS_MAX   12U
@@ -47,10 +52,12 @@ const char *token_result_name(enum token_result result) {
         [TOKEN_VALID] = "valid",
         [TOKEN_MALFORMED] = "malformed",
         [TOKEN_WRONG_ALGORITHM] = "wrong_algorithm",
+        [TOKEN_UNKNOWN_KEY] = "unknown_key",
         [TOKEN_BAD_SIGNATURE] = "bad_signature",
         [TOKEN_BAD_CLAIMS] = "bad_claims",
         [TOKEN_EXPIRED] = "expired",
         [TOKEN_NOT_YET] = "not_yet",
+        [TOKEN_REVOKED] = "revoked",
     };
     return names[result];
 }
@@ -98,10 +105,16 @@ static bool is_text(const struct json_node *node, const char *text) {
            memcmp(node->text, text, node->length) == 0;
 }
 
-static enum token_result check_header(const struct json_node *header) {
+/* `*key`: the name of the key, NULL for the secret. */
+static enum token_result check_header(const struct token_policy *policy,
+                                      const struct json_node *header,
+                                      const struct json_node **key) {
+    *key = json_member(header, "kid");
     const struct json_node *algorithm = json_member(header, "alg");
     const struct json_node *type = json_member(header, "typ");
-    if (header->count != (size_t)(algorithm != NULL) + (size_t)(type != NULL)) {
+    if (header->count !=
+            (size_t)(algorithm != NULL) + (size_t)(type != NULL) + (size_t)(*key != NULL) ||
+        (*key != NULL && (policy->keys == NULL || (*key)->type != JSON_STRING))) {
         return TOKEN_MALFORMED;
     }
     /* A media type, and those have no case (RFC 7515, 4.1.9). */
@@ -109,7 +122,8 @@ static enum token_result check_header(const struct json_node *header) {
                          strncasecmp(type->text, "JWT", 3) != 0)) {
         return TOKEN_MALFORMED;
     }
-    if (algorithm == NULL || !is_text(algorithm, "HS256")) {
+    if (algorithm == NULL || !is_text(algorithm, *key == NULL ? "HS256" : "ES256") ||
+        (*key == NULL && policy->only_keys)) {
         return TOKEN_WRONG_ALGORITHM;
     }
     return TOKEN_VALID;
@@ -117,8 +131,8 @@ static enum token_result check_header(const struct json_node *header) {
 
 /* ---- signature ---- */
 
-static enum token_result check_signature(const struct token_policy *policy, const char *token,
-                                         size_t length) {
+static enum token_result check_hmac(const struct token_policy *policy, const char *token,
+                                    size_t length) {
     char terminated[TOKEN_LENGTH_MAX + 1]; /* libjwt wants a C string, and copies it to the stack */
     memcpy(terminated, token, length);
     terminated[length] = '\0';
@@ -131,6 +145,31 @@ static enum token_result check_signature(const struct token_policy *policy, cons
     const bool as_expected = jwt_get_alg(jwt) == JWT_ALG_HS256;
     jwt_free(jwt);
     return as_expected ? TOKEN_VALID : TOKEN_WRONG_ALGORITHM;
+}
+
+/* The signature of the first two segments, which is the third. */
+static enum token_result check_signature(const struct token_policy *policy, const char *token,
+                                         size_t length, const struct segment *signature,
+                                         const struct json_node *key) {
+    char bytes[TOKEN_LENGTH_MAX];
+    size_t size = 0;
+    if (!base64url_decode(signature->text, signature->length, bytes, &size) ||
+        size != (key == NULL ? HMAC_SIZE : TOKEN_KEY_SIGNATURE)) {
+        return TOKEN_MALFORMED;
+    }
+    if (key == NULL) {
+        return check_hmac(policy, token, length);
+    }
+    switch (token_keys_verify(policy->keys, key->text, key->length, token,
+                              (size_t)(signature->text - 1 - token), (const uint8_t *)bytes)) {
+    case TOKEN_KEY_GOOD:
+        return TOKEN_VALID;
+    case TOKEN_KEY_UNKNOWN:
+        return TOKEN_UNKNOWN_KEY;
+    case TOKEN_KEY_BAD:
+        break;
+    }
+    return TOKEN_BAD_SIGNATURE;
 }
 
 /* ---- claims ---- */
@@ -207,6 +246,37 @@ static bool read_roles(const struct json_node *node, unsigned *roles) {
     return node->type == JSON_ARRAY;
 }
 
+/* Their names in the order of the bits TOKEN_CLAIM_... */
+static const char *const claim_names[] = {"iat", "jti", "sid", "roles"};
+#define CLAIM_COUNT (sizeof claim_names / sizeof *claim_names)
+
+bool token_claims_parse(const char *text, unsigned *claims) {
+    *claims = 0;
+    while (*text != '\0') {
+        size_t length = strcspn(text, ","), i = 0;
+        while (i < CLAIM_COUNT &&
+               (strlen(claim_names[i]) != length || memcmp(claim_names[i], text, length) != 0)) {
+            i++;
+        }
+        if (i == CLAIM_COUNT || (text[length] == ',' && text[length + 1] == '\0')) {
+            return false;
+        }
+        *claims |= 1U << i;
+        text += length + (text[length] == ',');
+    }
+    return true;
+}
+
+static bool has_required(const struct token_policy *policy, const struct json_node *payload) {
+    for (size_t i = 0; i < CLAIM_COUNT; i++) {
+        if ((policy->required & 1U << i) != 0 && json_member(payload, claim_names[i]) == NULL) {
+            return false;
+        }
+    }
+    const struct json_node *id = json_member(payload, "jti");
+    return id == NULL || id->type == JSON_STRING;
+}
+
 static bool read_claims(const struct token_policy *policy, const struct json_node *payload,
                         struct token_claims *claims, struct times *times) {
     const struct json_node *expires = json_member(payload, "exp");
@@ -215,7 +285,8 @@ static bool read_claims(const struct token_policy *policy, const struct json_nod
         !read_optional_time(payload, "nbf", &times->not_before) ||
         !read_uuid(json_member(payload, "sub"), claims->subject) ||
         !read_session(json_member(payload, "sid"), claims) ||
-        !read_roles(json_member(payload, "roles"), &claims->roles)) {
+        !read_roles(json_member(payload, "roles"), &claims->roles) ||
+        !has_required(policy, payload)) {
         return false;
     }
     claims->issued_at_unix_s = times->issued;
@@ -252,6 +323,7 @@ static enum token_result check_payload(const struct token_policy *policy,
 static void assert_policy(const struct token_policy *policy) {
     assert(policy->secret != NULL);
     assert(policy->secret_length >= TOKEN_SECRET_MIN && policy->secret_length <= INT32_MAX);
+    assert(policy->keys != NULL || !policy->only_keys);
 }
 
 static bool is_now_sane(int64_t now_unix_s) {
@@ -261,15 +333,23 @@ static bool is_now_sane(int64_t now_unix_s) {
 static enum token_result verify_segments(const struct token_policy *policy, const char *token,
                                          size_t length, const struct segment segments[static 3],
                                          int64_t now_unix_s, struct token_claims *claims) {
-    struct json_document *payload = read_object(segments[1], PAYLOAD_NODES_MAX);
-    if (payload == NULL) {
-        return TOKEN_MALFORMED;
+    struct json_document *header = read_object(segments[0], HEADER_NODES_MAX);
+    struct json_document *payload =
+        header == NULL ? NULL : read_object(segments[1], PAYLOAD_NODES_MAX);
+    const struct json_node *key = NULL;
+    enum token_result result =
+        header == NULL ? TOKEN_MALFORMED : check_header(policy, json_root(header), &key);
+    if (result == TOKEN_VALID && payload == NULL) {
+        result = TOKEN_MALFORMED;
     }
-    enum token_result result = check_signature(policy, token, length);
+    if (result == TOKEN_VALID) {
+        result = check_signature(policy, token, length, &segments[2], key);
+    }
     if (result == TOKEN_VALID) {
         result = check_payload(policy, json_root(payload), now_unix_s, claims);
     }
     json_free(payload);
+    json_free(header);
     return result;
 }
 
@@ -283,27 +363,14 @@ enum token_result token_verify(const struct token_policy *policy, const char *to
     if (length > TOKEN_LENGTH_MAX || !split(token, length, segments)) {
         return TOKEN_MALFORMED;
     }
-    struct json_document *header = read_object(segments[0], HEADER_NODES_MAX);
-    if (header == NULL) {
-        return TOKEN_MALFORMED;
-    }
-    enum token_result result = check_header(json_root(header));
-    json_free(header);
-    if (result != TOKEN_VALID) {
-        return result;
-    }
-    char signature[TOKEN_LENGTH_MAX];
-    size_t signature_length = 0;
-    if (!base64url_decode(segments[2].text, segments[2].length, signature, &signature_length) ||
-        signature_length != SIGNATURE_SIZE) {
-        return TOKEN_MALFORMED;
-    }
-    result = verify_segments(policy, token, length, segments, now_unix_s, claims);
+    enum token_result result = verify_segments(policy, token, length, segments, now_unix_s, claims);
     if (result != TOKEN_VALID) {
         *claims = (struct token_claims){.expires_at_unix_s = 0};
     }
     return result;
 }
+
+/* ---- issuing ---- */
 
 static bool add_roles(jwt_t *jwt, unsigned roles) {
     char text[sizeof "{\"roles\":[]}" + 3 * ROLE_COUNT + ROLES_TEXT_SIZE];
@@ -344,6 +411,21 @@ static bool add_claims(jwt_t *jwt, const struct token_policy *policy,
            (!is_asked(policy->audience) || jwt_add_grant(jwt, "aud", policy->audience) == 0);
 }
 
+/* The key that it will be signed with, and its name. */
+static bool set_key(jwt_t *jwt, const struct token_policy *policy) {
+    if (!policy->only_keys) {
+        return jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)policy->secret,
+                           (int)policy->secret_length) == 0;
+    }
+    char name[TOKEN_KEY_NAME_LENGTH + 1], pem[TOKEN_KEY_PEM_SIZE];
+    const bool good =
+        token_keys_signer(policy->keys, name, pem) &&
+        jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)pem, (int)strlen(pem)) == 0 &&
+        jwt_add_header(jwt, "kid", name) == 0;
+    explicit_bzero(pem, sizeof pem);
+    return good;
+}
+
 char *token_issue(const struct token_policy *policy, const struct token_grant *grant,
                   int64_t now_unix_s, int64_t lifetime_s) {
     assert_policy(policy);
@@ -354,8 +436,7 @@ char *token_issue(const struct token_policy *policy, const struct token_grant *g
         return NULL;
     }
     char *token = NULL;
-    if (jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)policy->secret,
-                    (int)policy->secret_length) == 0 &&
+    if (set_key(jwt, policy) &&
         add_claims(jwt, policy, grant, now_unix_s, now_unix_s + lifetime_s)) {
         token = jwt_encode_str(jwt);
     }

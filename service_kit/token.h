@@ -1,5 +1,6 @@
 /*
- * token: access tokens (JWT), issued and verified through libjwt behind strict checks of our own.
+ * token: access tokens (JWT), issued and verified behind strict checks of our own: HS256 with a
+ * shared secret through libjwt, ES256 with the keys of token_keys.
  *
  * libjwt 1.10 verifies signatures but no claims, picks the algorithm from the token, and puts it
  * on the stack; so everything that decides is checked here, before and after it: shape, size,
@@ -22,19 +23,34 @@ enum token_result {
     TOKEN_VALID,
     TOKEN_MALFORMED, /* not three segments of base64url, too long, header not ours */
     TOKEN_WRONG_ALGORITHM,
+    TOKEN_UNKNOWN_KEY,
     TOKEN_BAD_SIGNATURE,
     TOKEN_BAD_CLAIMS, /* a claim is missing, of the wrong type, or not for us */
     TOKEN_EXPIRED,
     TOKEN_NOT_YET, /* nbf or iat in the future */
+    TOKEN_REVOKED, /* by token_revocations, which token_verify does not ask */
 };
 const char *token_result_name(enum token_result result);
 
+struct token_keys;
+
+/* Claims that may be required; sub and exp always are, iss and aud when the policy names them. */
+#define TOKEN_CLAIM_IAT   1U
+#define TOKEN_CLAIM_JTI   2U
+#define TOKEN_CLAIM_SID   4U
+#define TOKEN_CLAIM_ROLES 8U
+/* A list such as "iat,jti,sid,roles".  False: another word. */
+__attribute__((warn_unused_result)) bool token_claims_parse(const char *text, unsigned *claims);
+
 /* What a verifier asks of a token. Empty text: not asked. */
 struct token_policy {
-    const char *secret; /* HS256 */
+    const char *secret; /* HS256, for tokens that name no key */
     size_t secret_length;
-    const char *issuer;   /* iss must equal it; a token without iss passes when "" */
-    const char *audience; /* aud must be or contain it */
+    struct token_keys *keys; /* ES256, for tokens that name one; NULL: none */
+    bool only_keys;          /* the secret is not accepted, nor used for issuing */
+    unsigned required;       /* TOKEN_CLAIM_...: claims that must be there */
+    const char *issuer;      /* iss must equal it; a token without iss passes when "" */
+    const char *audience;    /* aud must be or contain it */
 };
 
 struct token_claims {

@@ -13,6 +13,7 @@ int main(int argc, char **argv) {
         .schema_version_max = SCHEMA_VERSION_MAX,
         .config = &wallet,
         .start = wallet_start,
+        .stop = wallet_stop,
         .thread_start = wallet_thread_start,
         .thread_ready = wallet_thread_ready,
         .thread_idle = wallet_thread_idle,

@@ -20,6 +20,8 @@
 #include "service_kit/log.h"
 #include "service_kit/loop.h"
 #include "service_kit/memory.h"
+#include "service_kit/token_feed.h"
+#include "service_kit/token_revocations.h"
 #include "wallet_api/operation.h"
 
 #define GAUGES_INTERVAL_US     1000000
@@ -82,6 +84,38 @@ const struct config_setting WALLET_SETTINGS[] = {
      .maximum = 16,
      .help = "database connections of one thread for reports",
      .offset = offsetof(struct wallet, report_connections)},
+    {.name = "AUTH_JWKS_URL",
+     .type = CONFIG_TEXT,
+     .default_value = "",
+     .maximum = 1024,
+     .help = "where auth_api publishes its keys (empty: JWT_SECRET is the only key)",
+     .offset = offsetof(struct wallet, jwks_url)},
+    {.name = "AUTH_REVOCATIONS_URL",
+     .type = CONFIG_TEXT,
+     .default_value = "",
+     .maximum = 1024,
+     .help = "where auth_api tells which sessions have ended (empty: not followed)",
+     .offset = offsetof(struct wallet, revocations_url)},
+    {.name = "FEED_SECRET",
+     .type = CONFIG_TEXT,
+     .secret = true,
+     .default_value = "",
+     .help = "what auth_api asks for before it tells that",
+     .offset = offsetof(struct wallet, feed_secret)},
+    {.name = "FEED_INTERVAL_MS",
+     .type = CONFIG_INTEGER,
+     .default_value = "250",
+     .minimum = 10,
+     .maximum = 60000,
+     .help = "how often auth_api is asked",
+     .offset = offsetof(struct wallet, feed_interval_ms)},
+    {.name = "REVOCATIONS_STALE_MAX_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "60",
+     .minimum = 0,
+     .maximum = 31536000,
+     .help = "after so long without auth_api every token is answered with 503 (0: never)",
+     .offset = offsetof(struct wallet, revocations_stale_max_s)},
     {.name = "STARTUP_TIMEOUT_MS",
      .type = CONFIG_INTEGER,
      .default_value = "30000",
@@ -159,6 +193,14 @@ static void register_metrics(struct wallet_metrics *ids, struct metrics *metrics
         metrics_register(metrics, METRICS_GAUGE, family, help, "use=\"reading\"");
     ids->reporting_connections =
         metrics_register(metrics, METRICS_GAUGE, family, help, "use=\"reports\"");
+    ids->feed_age = metrics_register(metrics, METRICS_GAUGE, "wallet_revocations_age_milliseconds",
+                                     "Since the ended sessions were last known for sure; -1: not "
+                                     "followed, or not yet.",
+                                     "");
+    ids->feed_failures = metrics_register(metrics, METRICS_GAUGE, "wallet_feed_failures",
+                                          "Times that auth_api could not be asked.", "");
+    ids->revocations = metrics_register(metrics, METRICS_GAUGE, "wallet_revocations",
+                                        "Ended sessions whose tokens have not expired.", "");
 }
 
 static void log_refused(const struct journal_command *command) {
@@ -218,10 +260,27 @@ static void show_gauges(struct wallet_thread *thread) {
                 (int64_t)db_pool_ready_connections(thread->reports));
 }
 
+/* What the process knows; one thread shows it. */
+static void show_feed(const struct wallet_thread *thread) {
+    const struct wallet *wallet = thread->wallet;
+    const struct wallet_metrics *ids = &wallet->metrics;
+    const int64_t age_us = token_revocations_age_us(wallet->revocations, loop_clock_us());
+    metrics_set(thread->metrics, thread->number, ids->feed_age, age_us < 0 ? -1 : age_us / 1000);
+    metrics_set(thread->metrics, thread->number, ids->revocations,
+                (int64_t)token_revocations_count(wallet->revocations));
+    if (wallet->feed != NULL) {
+        metrics_set(thread->metrics, thread->number, ids->feed_failures,
+                    (int64_t)token_feed_failures(wallet->feed));
+    }
+}
+
 static void on_gauges(struct loop_timer *timer) {
     struct wallet_thread *thread =
         (struct wallet_thread *)((char *)timer - offsetof(struct wallet_thread, gauges));
     show_gauges(thread);
+    if (thread->number == 0) {
+        show_feed(thread);
+    }
     loop_timer_start(thread->loop, timer, GAUGES_INTERVAL_US);
 }
 
@@ -263,6 +322,37 @@ static void add_statements(struct wallet *wallet, const struct db_statement *sta
     wallet->statement_count += count;
 }
 
+/* What auth_api tells of keys and ended sessions. */
+static bool start_feed(struct wallet *wallet, struct service *service, char *error,
+                       size_t error_size) {
+    const bool keys = wallet->jwks_url[0] != '\0', revocations = wallet->revocations_url[0] != '\0';
+    wallet->revocations = service->revocations;
+    if (!keys && strcmp(wallet->service.jwt_algorithm, "ES256") == 0) {
+        snprintf(error, error_size, "AUTH_JWKS_URL: is required with JWT_ALGORITHM=ES256");
+        return false;
+    }
+    if (revocations && strlen(wallet->feed_secret) < TOKEN_SECRET_MIN) {
+        snprintf(error, error_size, "FEED_SECRET: must have at least %d characters",
+                 TOKEN_SECRET_MIN);
+        return false;
+    }
+    if (!keys && !revocations) {
+        return true;
+    }
+    if (revocations) {
+        token_revocations_follow(service->revocations, wallet->revocations_stale_max_s);
+    }
+    wallet->feed =
+        token_feed_start(&(struct token_feed_settings){.jwks_url = wallet->jwks_url,
+                                                       .revocations_url = wallet->revocations_url,
+                                                       .secret = wallet->feed_secret,
+                                                       .interval_ms = wallet->feed_interval_ms,
+                                                       .keys = service->keys,
+                                                       .revocations = service->revocations},
+                         error, error_size);
+    return wallet->feed != NULL;
+}
+
 bool wallet_start(struct service *service, char *error, size_t error_size) {
     struct wallet *wallet = service->config;
     const struct db_check_rules rules = {.schema = "ledger",
@@ -279,7 +369,13 @@ bool wallet_start(struct service *service, char *error, size_t error_size) {
     add_statements(wallet, CONTROL_STATEMENTS, CONTROL_STATEMENT_COUNT);
     register_metrics(&wallet->metrics, service->metrics);
     wallet->report_statement_count = reports_statements(wallet->report_statements);
-    return true;
+    return start_feed(wallet, service, error, error_size);
+}
+
+void wallet_stop(struct service *service) {
+    struct wallet *wallet = service->config;
+    token_feed_stop(wallet->feed);
+    wallet->feed = NULL;
 }
 
 /* ---- a thread ---- */
@@ -330,6 +426,15 @@ bool wallet_thread_ready(void *state, const char **reason) {
     const struct wallet_thread *thread = state;
     if (!journal_ready(thread->journal) || !db_pool_ready(thread->reader.pool)) {
         *reason = "database";
+        return false;
+    }
+    const struct wallet *wallet = thread->wallet;
+    if (!token_revocations_usable(wallet->revocations, loop_clock_us())) {
+        *reason = "revocations";
+        return false;
+    }
+    if (wallet->jwks_url[0] != '\0' && !token_feed_has_keys(wallet->feed)) {
+        *reason = "keys";
         return false;
     }
     if (!db_schema_expected(thread->schema)) {

@@ -32,6 +32,7 @@ struct wallet_metrics {
     metrics_id batches, posted, express, express_lost, retries, splits, lost, resolved;
     metrics_id queued_commands, queued_reads;
     metrics_id posting_connections, reading_connections, reporting_connections;
+    metrics_id feed_age, feed_failures, revocations;
 };
 
 /* Most statements that the reading connections prepare. */
@@ -44,6 +45,10 @@ struct wallet {
     const char *ledger_name, *default_currency;
     int64_t accounts_per_owner_max, queue_max, batch_max, read_connections, report_connections;
     int64_t startup_timeout_ms;
+    const char *jwks_url, *revocations_url, *feed_secret;
+    int64_t feed_interval_ms, revocations_stale_max_s;
+    struct token_feed *feed;               /* NULL: tokens are judged by the shared secret alone */
+    struct token_revocations *revocations; /* the service kit's */
     int32_t ledger_id;
     struct wallet_metrics metrics;
     struct db_statement statements[WALLET_STATEMENTS_MAX]; /* of the reading connections */
@@ -71,6 +76,7 @@ struct wallet_thread {
 
 /* The hooks of struct service. */
 bool wallet_start(struct service *service, char *error, size_t error_size);
+void wallet_stop(struct service *service);
 void *wallet_thread_start(struct service_thread *service_thread);
 bool wallet_thread_ready(void *state, const char **reason);
 bool wallet_thread_idle(void *state);

@@ -58,7 +58,7 @@ service_start() { # SERVICE PORT_NAME PORT
         # The environment wins over .env, and the caller's may be meant for something else.
         unset POSTGRES_USER POSTGRES_PASSWORD POSTGRES_HOST POSTGRES_PORT POSTGRES_DB \
             POSTGRES_ADMIN_USER POSTGRES_ADMIN_PASSWORD POSTGRES_ADMIN_DB \
-            JWT_SECRET UVICORN_PORT PORT
+            JWT_SECRET FEED_SECRET UVICORN_PORT PORT
         ulimit -c 0
         become_daemon "$log" '' "$(service_program "$1")"
     ) &

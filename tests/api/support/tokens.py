@@ -36,3 +36,8 @@ def claims_of(token):
 def header_of(token):
     head = token.split(".")[0]
     return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+
+
+def thumbprint(text):
+    """RFC 7638, of a key's canonical JSON."""
+    return base64url(hashlib.sha256(text.encode()).digest())
