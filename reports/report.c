@@ -78,7 +78,7 @@ const struct report REPORTS[] = {
                  TIME("booked_at"),
                  TIME("effective_at"),
                  {"kind", REPORT_TEXT, 11},
-                 CODE,
+                 {"code", REPORT_TEXT, 58},
                  CURRENCY,
                  MONEY("debit"),
                  MONEY("credit"),

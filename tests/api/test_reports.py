@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from support.api import NOBODY, assert_invalid, assert_ok, assert_problem
+from support.api import NOBODY, assert_invalid, assert_ok, assert_problem, new_key
 from support.books import (CURRENCIES, Books, Reader, make_currencies, moment_text, run_tool,
                            text_of, times_to_ask, trial_balance)
 from support.databases import check_invariants
@@ -361,3 +361,22 @@ def test_the_books_of_nobody(databases, secret, folder):
     assert [answer[section][0]["balance"] for section in ("opening", "closing")] == ["0.00"] * 2
     reader.http.close()
     service.stop()
+
+
+def test_a_reason_that_is_a_formula_is_text_in_csv(reader, books, service, secret):
+    operator = Reader(service, secret, roles=["operator"])
+    account = next(iter(books.accounts))
+    user, currency = books.accounts[account]
+    wrong = assert_ok(user.deposit(account, books.amount(currency)))["transaction"]
+    reason = '=HYPERLINK("http://example.org";"x")'
+    reversal = assert_ok(operator.http.post(
+        f"/wallet/transactions/{wrong}/reverse",
+        json={"reason": reason, "idempotency_key": new_key()}))["transaction"]
+    operator.http.close()
+    lines, _ = reader.pages("journal", 1000)
+    mine = [row for row in lines if row["transaction_id"] == reversal]
+    assert [(row["description"], row["reverses"], row["kind"]) for row in mine] == [
+        (reason, wrong, "reversal")] * 2
+    text = reader.get("journal", limit=1000, format="csv").text
+    assert [row["description"] for row in csv.DictReader(io.StringIO(text))
+            if row["transaction_id"] == reversal] == ["'" + reason] * 2
