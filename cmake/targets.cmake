@@ -27,7 +27,8 @@ function(pacioli_executable name)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
     pacioli_common(${name})
     add_dependencies(programs ${name})
-    install(TARGETS ${name} RUNTIME DESTINATION ${PACIOLI_INSTALL_DIR}/bin)
+    install(TARGETS ${name} RUNTIME DESTINATION ${PACIOLI_INSTALL_DIR}/bin
+            COMPONENT programs)
 endfunction()
 
 function(pacioli_unit_test module)

@@ -48,4 +48,5 @@ endforeach()
 
 add_custom_target(web_assets ALL DEPENDS ${docs_outputs} ${openapi_outputs})
 add_dependencies(programs web_assets)
-install(DIRECTORY ${share}/docs ${share}/openapi DESTINATION ${PACIOLI_INSTALL_DIR}/share)
+install(DIRECTORY ${share}/docs ${share}/openapi DESTINATION ${PACIOLI_INSTALL_DIR}/share
+        COMPONENT programs)
