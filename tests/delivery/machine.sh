@@ -1,0 +1,189 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2034,SC2154  # run on the host; shared with ops/test-delivery
+# The machine of ops/test-delivery: a container engine with storage of its own, the images that a
+# registry would have, and a second container that is the remote host. Sourced.
+
+host_name=pacioli-delivery-$$
+standins=$repo/tests/delivery/standins
+
+machine_clean_up() {
+    local status=$?
+    trap '' INT TERM HUP
+    [[ -z ${load_pid:-} ]] || kill -KILL "$load_pid" 2>/dev/null || true
+    if ((status != 0)) && [[ -n ${host_address:-} ]]; then
+        on_host_console sh -c 'tail -n 20 /opt/pacioli/compose.log /opt/pacioli/deployments.log' >&2 || true
+    fi
+    if [[ -n ${CONTAINERS_CONF:-} ]]; then
+        podman stop --time 5 "$host_name" >/dev/null 2>&1 || true
+        podman rm --force --volumes "$host_name" >/dev/null 2>&1 || true
+        rm -rf "$work/host"
+        if [[ -z $keep ]]; then
+            podman rmi --all --force >/dev/null 2>&1 || true
+        fi
+    fi
+    [[ -n $keep ]] || rm -rf "$work"
+    exit "$status"
+}
+
+# Overlay where the kernel has it, else plain copies, which take far more disk and time.
+storage_driver() { # FOLDER
+    local try=$1/overlay-try
+    mkdir -p "$try"/{lower,upper,work,merged}
+    if mount -t overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" overlay \
+        "$try/merged" 2>/dev/null; then
+        umount "$try/merged"
+        printf overlay
+    else
+        printf vfs
+    fi
+    rm -rf "$try"
+}
+
+machine_engine() {
+    local driver
+    mkdir -p "$work/engine"
+    driver=$(storage_driver "$work/engine")
+    cat >"$work/engine/containers.conf" <<EOT
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+events_logger = "file"
+cgroup_manager = "cgroupfs"
+[engine.runtimes]
+runc = ["/usr/sbin/runc"]
+[network]
+network_backend = "netavark"
+EOT
+    cp "$work/engine/containers.conf" "$work/engine/host-containers.conf"
+    echo "network_config_dir = \"$work/engine/networks\"" >>"$work/engine/containers.conf"
+    printf '[storage]\ndriver = "%s"\nrunroot = "%s"\ngraphroot = "%s"\n' "$driver" \
+        "$work/engine/run" "$work/engine/storage" >"$work/engine/storage.conf"
+    printf '[storage]\ndriver = "%s"\nrunroot = "/run/containers/storage"\ngraphroot = "%s"\n' \
+        "$driver" /var/lib/containers/storage >"$work/engine/host-storage.conf"
+    export CONTAINERS_CONF=$work/engine/containers.conf
+    export CONTAINERS_STORAGE_CONF=$work/engine/storage.conf
+}
+
+# The base image, as a registry would have it. A machine that reaches npm through a proxy with a
+# certificate of its own hands that on.
+import_base() {
+    local root=$work/base
+    debootstrap --variant=minbase bookworm "$root" http://deb.debian.org/debian
+    cp /etc/ssl/certs/ca-certificates.crt "$root/usr/local/share/build-ca.crt"
+    tar -C "$root" -c . | podman import --change \
+        'ENV NODE_EXTRA_CA_CERTS=/usr/local/share/build-ca.crt' - docker.io/library/debian:bookworm-slim
+    rm -rf "$root"
+}
+
+build_standin() { # NAME TAG
+    local context=$work/context
+    rm -rf "$context"
+    mkdir "$context"
+    cp "$standins"/* "$context"
+    cp "$work/engine/host-containers.conf" "$context/containers.conf"
+    cp "$work/engine/host-storage.conf" "$context/storage.conf"
+    # shellcheck disable=SC2086  # a list of options
+    podman build $BUILD_OPTIONS --file "$context/$1.Containerfile" --tag "$2" "$context"
+}
+
+postgres_image=docker.io/library/postgres:16-bookworm
+
+machine_images() {
+    have_image docker.io/library/debian:bookworm-slim ||
+        step "Making the base image" "$work/log/base.log" import_base
+    step "Making the remote host's image" "$work/log/host.log" build_standin host \
+        localhost/pacioli-test/host:1
+    step "Making the stand-in for PostgreSQL's image" "$work/log/postgres.log" \
+        build_standin postgres "$postgres_image"
+}
+
+on_host_console() { # COMMAND …: not through SSH
+    podman exec "$host_name" "$@"
+}
+
+machine_host() {
+    rm -rf "$work/host"
+    mkdir -p "$work/host"
+    podman run --detach --name "$host_name" --privileged \
+        --volume "$work/host:/var/lib/containers" localhost/pacioli-test/host:1 >/dev/null
+    host_address=$(podman inspect --format '{{.NetworkSettings.IPAddress}}' "$host_name")
+    rm -f "$work/identity" "$work/identity.pub"
+    ssh-keygen -q -t ed25519 -N '' -C delivery-test -f "$work/identity"
+    podman exec -i "$host_name" sh -c 'umask 077; mkdir -p /root/.ssh; cat >/root/.ssh/authorized_keys' \
+        <"$work/identity.pub"
+    # The host's key comes from its console, as an operator would take it: never over the network.
+    on_host_console cat /etc/ssh/ssh_host_ed25519_key.pub | sed "s/^/$host_address /" \
+        >"$work/known_hosts"
+    export SSH_IDENTITY=$work/identity SSH_KNOWN_HOSTS=$work/known_hosts
+    podman save --quiet "$postgres_image" | on_host_console_input podman load --quiet >/dev/null
+}
+
+on_host_console_input() { # COMMAND …: standard input is the command's
+    podman exec --interactive "$host_name" "$@"
+}
+
+# An image holds no compiler, no npm, no root, and says what it is.
+machine_check_images() { # COMMIT
+    local image name label
+    while read -r image; do
+        name=$(image_name "$image" "$1")
+        label=$(podman image inspect --format \
+            '{{index .Config.Labels "org.opencontainers.image.revision"}} {{.Config.User}}' "$name")
+        [[ $label == "$1 10001:10001" ]] || die "$name: expected commit and user, not '$label'"
+        podman run --rm --network none --entrypoint /bin/bash "$name" -c \
+            '! command -v gcc cc npm node make && [[ $(id -u) == 10001 ]]' ||
+            die "$name has tools that it must not have, or runs as root"
+        [[ $image == migrate ]] || podman run --rm --network none --entrypoint /bin/cat "$name" \
+            /usr/lib/pacioli/share/sbom/sbom.spdx.json |
+            jq -e '.spdxVersion == "SPDX-2.3" and any(.packages[]; .name == "libpq5")' >/dev/null ||
+            die "$name has no bill of materials"
+    done < <(images_of_commit "$1")
+    ! podman images --format '{{.Tag}}' --filter reference='*/pacioli/*' | grep -qx latest ||
+        die "an image is tagged latest"
+}
+
+# Deployments that must not begin, and what the running containers may not do.
+machine_refusals() {
+    local before after
+    before=$(runs)
+    echo "$host_address ssh-ed25519 $(ssh-keygen -q -t ed25519 -N '' -f "$work/other" &&
+        cut -d' ' -f2 "$work/other.pub")" >"$work/wrong_hosts"
+    rm -f "$work/other" "$work/other.pub"
+    if SSH_KNOWN_HOSTS=$work/wrong_hosts deploy "$first" ALL 2>"$work/log/wrong-key.log"; then
+        die "a host with another key was trusted"
+    fi
+    chmod 0644 "$environment"
+    if deploy "$first" ALL 2>/dev/null; then
+        die "an environment file that others can read was taken"
+    fi
+    chmod 0600 "$environment"
+    after=$(runs)
+    [[ $before == "$after" ]] || die "a refused deployment changed what runs: $after"
+    ! on_host_console podman exec pacioli_wallet_api touch /usr/lib/pacioli/x 2>/dev/null ||
+        die "the root file system of a service can be written to"
+    # Even "down --volumes" leaves the data, because the volumes are external.
+    on_host_console sh -c 'cd "$(readlink -f /opt/pacioli/running/infra)" &&
+        RELEASE_DIR=$PWD podman-compose -p pacioli_infra -f compose.infra.yaml down --volumes' \
+        >"$work/log/down.log" 2>&1 || true
+    on_host_console podman volume inspect pacioli_data >/dev/null ||
+        die "down --volumes deleted the data"
+    deploy "$second" auth
+    "$clone/ops/smoke" --auth "$auth" --wallet "$wallet"
+    /usr/bin/python3 "$repo/tests/delivery/load.py" check --auth "$auth" --wallet "$wallet" \
+        --record "$record"
+}
+
+# Secrets are in files that root and the service may read, and nowhere else.
+machine_check_secrets() {
+    local secret
+    while read -r secret; do
+        ! on_host_console sh -c 'podman inspect pacioli_auth_api pacioli_wallet_api pacioli_postgres;
+            for name in pacioli_auth_api pacioli_wallet_api pacioli_postgres; do
+                podman logs $name 2>&1; done; cat /opt/pacioli/*.log' | grep -q "$secret" ||
+            die "a secret is in a log, or in what inspect shows"
+        ! grep -rq "$secret" "$work/log" || die "a secret is in the output of a script"
+    done < <(grep -oE '[0-9a-f]{64}' "$environment" | sort -u)
+    [[ -z $(on_host_console find /opt/pacioli/releases -path '*/secrets/*' -type f -perm /077) ]] ||
+        die "a file with secrets on the host can be read by others"
+}
