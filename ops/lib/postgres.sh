@@ -11,7 +11,7 @@
 # as an open file and is told that it lies at /proc/self/fd/N: that takes no permission on the
 # way, no capability and no mount.
 
-pg_bin=/usr/lib/postgresql/15/bin
+pg_bin=${PG_BIN:-/usr/lib/postgresql/15/bin} # another version for tests: ops/lib/postgres-16
 pg_superuser=postgres
 
 if ((EUID == 0)); then
@@ -22,6 +22,10 @@ else
     pg_account=$(id -un)
     pg_as_server=(env)
 fi
+
+pg_major() { # the version that $pg_bin is of
+    "$pg_bin/postgres" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/'
+}
 
 pg_pid() { # DIR: prints the postmaster's process id, or fails when it does not run
     local pid
@@ -70,7 +74,9 @@ pg_memory_mib() { # what this machine or this container has
 }
 
 pg_write_settings() { # DIR PORT
-    local buffers socket
+    local buffers socket compression=lz4
+    # Not every build has it.
+    [[ $(ldd "$pg_bin/postgres") == *liblz4* ]] || compression=pglz
     buffers=$(($(pg_memory_mib) / 8))
     ((buffers >= 32)) || buffers=32
     ((buffers <= 1024)) || buffers=1024
@@ -92,7 +98,7 @@ full_page_writes = on
 synchronous_commit = on
 
 shared_buffers = ${buffers}MB
-wal_compression = lz4
+wal_compression = $compression
 min_wal_size = 1GB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
@@ -125,8 +131,8 @@ pg_prepare_folder() { # DIR
         [[ $owner == "$pg_account" ]] ||
             die "the cluster in $1 belongs to $owner; run this as $([[ $owner == postgres ]] &&
                 echo root || echo "$owner"), or choose another VAR_DIR"
-        [[ $(cat "$1/data/PG_VERSION") == 15 ]] ||
-            die "the cluster in $1 is of PostgreSQL $(cat "$1/data/PG_VERSION"); this is 15"
+        [[ $(cat "$1/data/PG_VERSION") == "$(pg_major)" ]] ||
+            die "the cluster in $1 is of PostgreSQL $(cat "$1/data/PG_VERSION"); this is $(pg_major)"
     elif ((EUID == 0)) && ! chown postgres:postgres "$1" 2>/dev/null; then
         die "cannot give $1 to the system user postgres; choose a VAR_DIR on a local file system"
     fi

@@ -15,7 +15,9 @@ from support.ports import free_port
 from support.settings import scaled
 from support.waiting import wait_until
 
-PG_BIN = Path("/usr/lib/postgresql/15/bin")
+# Debian's PostgreSQL 15, or for the server's programs another version (ops/lib/postgres-16).
+PG_CLIENT_BIN = Path("/usr/lib/postgresql/15/bin")
+PG_BIN = Path(os.environ.get("PG_BIN", PG_CLIENT_BIN))
 
 
 class Cluster:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psycopg
 from support import tokens
-from support.cluster import PG_BIN, Cluster
+from support.cluster import PG_CLIENT_BIN, Cluster
 from support.databases import Databases
 from support.ports import free_port
 from support.service import Service, base_environment
@@ -265,7 +265,7 @@ class KeptCluster(FaultCluster):
 def amcheck(cluster, database):
     """What pg_amcheck says, or "" when all indexes and heaps are sound."""
     run = subprocess.run(
-        [PG_BIN / "pg_amcheck", "-h", cluster.host, "-p", str(cluster.port), "-U", cluster.user,
+        [PG_CLIENT_BIN / "pg_amcheck", "-h", cluster.host, "-p", str(cluster.port), "-U", cluster.user,
          "-d", database.name, "--install-missing", "--heapallindexed"],
         env={"PATH": os.environ["PATH"], "PGPASSWORD": cluster.password}, capture_output=True,
         text=True, timeout=scaled(600))
