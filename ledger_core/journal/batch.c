@@ -21,6 +21,9 @@
  *
  * On both ways each snapshot is found at the address where it was seen, without an index; the
  * statement returns the new addresses for the next time.
+ *
+ * The fence moves the revisions of a batch's snapshots: whatever was decided on them before can no
+ * longer be posted by express (poster.c says when).
  */
 #include "ledger_core/journal/batch.h"
 
@@ -78,6 +81,8 @@ const struct db_statement BATCH_STATEMENTS[] = {
      " RETURNING b.account_id, b.ctid)"
      " SELECT ledger.confirm_rows(count(*), cardinality($3::uuid[])),"
      "        array_agg(account_id), array_agg(ctid) FROM moved"},
+    {"fence", "UPDATE ledger.balance SET revision = revision + 1"
+              " WHERE ledger_id = $1::integer AND account_id = ANY (" LOCKED_IDS ")"},
     {"commit", "COMMIT"},
     {"rollback", "ROLLBACK"},
 };
@@ -205,14 +210,11 @@ static struct db_call make_call(const struct batch *batch, const char *statement
         .binary_result = true};
 }
 
-void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,
-                      struct db_call calls[static BATCH_LOCK_CALLS]) {
-    assert(count > 0 && count <= JOURNAL_BATCH_MAX);
+/* The accounts of the commands, for statements that name them by LOCKED_IDS. */
+static struct db_call name_accounts(struct batch *batch, const char *statement,
+                                    struct journal_command *const *commands, size_t count) {
     wire_array_begin(&batch->named, WIRE_UUID);
     wire_array_begin(&batch->own_for_settlement, WIRE_UUID);
-    wire_array_begin(&batch->principals, WIRE_UUID);
-    wire_array_begin(&batch->keys, WIRE_TEXT);
-    wire_array_begin(&batch->own, WIRE_UUID);
     for (size_t i = 0; i < count; i++) {
         const struct journal_command *command = commands[i];
         wire_array_uuid(&batch->named, &command->own_account);
@@ -220,14 +222,36 @@ void batch_build_lock(struct batch *batch, struct journal_command *const *comman
             wire_array_uuid(&batch->named, &command->other_account);
         else
             wire_array_uuid(&batch->own_for_settlement, &command->own_account);
+    }
+    struct wire_array *const ids[] = {&batch->named, &batch->own_for_settlement};
+    return make_call(batch, statement, &batch->lock_parameters, ids, 2);
+}
+
+void batch_build_fence(struct batch *batch, struct journal_command *const *commands, size_t count,
+                       struct db_call calls[static BATCH_FENCE_CALLS]) {
+    assert(count > 0 && count <= JOURNAL_BATCH_MAX);
+    calls[0] = (struct db_call){.statement = "begin"};
+    calls[1] = name_accounts(batch, "lock", commands, count); /* in the order of the ids */
+    calls[2] = calls[1];
+    calls[2].statement = "fence";
+    calls[3] = (struct db_call){.statement = "commit"};
+}
+
+void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,
+                      struct db_call calls[static BATCH_LOCK_CALLS]) {
+    assert(count > 0 && count <= JOURNAL_BATCH_MAX);
+    wire_array_begin(&batch->principals, WIRE_UUID);
+    wire_array_begin(&batch->keys, WIRE_TEXT);
+    wire_array_begin(&batch->own, WIRE_UUID);
+    for (size_t i = 0; i < count; i++) {
+        const struct journal_command *command = commands[i];
         wire_array_uuid(&batch->principals, &command->principal);
         wire_array_bytes(&batch->keys, command->key, command->key_length);
         wire_array_uuid(&batch->own, &command->own_account);
     }
-    struct wire_array *const ids[] = {&batch->named, &batch->own_for_settlement};
     struct wire_array *const keys[] = {&batch->principals, &batch->keys, &batch->own};
     calls[0] = (struct db_call){.statement = "begin"};
-    calls[LOCK_RESULT] = make_call(batch, "lock", &batch->lock_parameters, ids, 2);
+    calls[LOCK_RESULT] = name_accounts(batch, "lock", commands, count);
     calls[ACCOUNTS_RESULT] = calls[LOCK_RESULT];
     calls[ACCOUNTS_RESULT].statement = "accounts";
     calls[KEYS_RESULT] = make_call(batch, "keys", &batch->keys_parameters, keys, 3);

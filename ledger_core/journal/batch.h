@@ -20,6 +20,7 @@ extern const struct db_statement BATCH_STATEMENTS[];
 extern const size_t BATCH_STATEMENT_COUNT;
 
 /* Calls of a phase. */
+#define BATCH_FENCE_CALLS 4
 #define BATCH_LOCK_CALLS  4
 #define BATCH_WRITE_CALLS 4
 
@@ -35,6 +36,13 @@ void batch_free(struct batch *batch);
  */
 void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,
                       struct db_call calls[static BATCH_LOCK_CALLS]);
+
+/*
+ * Before phase one, when an express batch went unanswered: one transaction after which that batch
+ * has been posted or never will be.  No command may be NULL.
+ */
+void batch_build_fence(struct batch *batch, struct journal_command *const *commands, size_t count,
+                       struct db_call calls[static BATCH_FENCE_CALLS]);
 
 /*
  * Decides the commands from phase one's result; commands that are NULL by now (withdrawn) are

@@ -6,6 +6,7 @@
  *   IDLE -run, express-> WRITING -on_written-> IDLE
  *   WRITING, express -lose_race-> LOCKING
  *   LOCKING, WRITING -fail, lose-> WAITING -retry pause over, or connection ready-> LOCKING
+ *   WAITING, unfenced -retry pause over, or connection ready-> LOCKING -on_fenced-> LOCKING
  *
  * The express way is for the first attempt of a range alone: whatever goes wrong there, nothing of
  * it was committed or it is in doubt, and the careful way takes over.  When another writer was
@@ -24,6 +25,12 @@
  * succeeded.  Or they are not and never will be, and posting them now is the first time.  The
  * attempt's own COMMIT, without a warning, also proves that everything before it in the WAL has
  * reached whatever synchronous standby the server is told to wait for.  Nobody is answered before.
+ *
+ * That needs locks which were there before the loss.  An express batch has none: the old backend
+ * may not even have read it, and post it when nobody thinks of it any more.  So the first thing on
+ * the new connection is the fence (batch.c): it waits for the old backend if that has begun, and
+ * if not, makes sure that the batch no longer finds what it compares with.  Until then all of its
+ * commands stay together, also those whose deadline has passed.
  */
 #include "ledger_core/journal/poster.h"
 
@@ -160,6 +167,7 @@ static void pause_range(struct journal *journal) {
 static void lose_range(struct journal *journal, bool in_doubt, const struct db_result *result) {
     struct poster_range *range = current(journal);
     range->in_doubt = range->in_doubt || in_doubt;
+    range->unfenced = range->unfenced || (in_doubt && journal->express);
     range->careful = true;
     batch_forget(journal->batch);
     journal->counters.lost++;
@@ -396,6 +404,40 @@ static bool take_express(struct journal *journal, const struct poster_range *ran
                               range->end - range->begin);
 }
 
+static void on_fenced(void *owner, const struct db_result *result) {
+    struct journal *journal = owner;
+    if (journal->closing)
+        return;
+    loop_timer_stop(journal->loop, &journal->watchdog);
+    if (result->end == DB_END_ERROR) {
+        fail_range(journal, result);
+        return;
+    }
+    if (result->end == DB_END_OK && result->warning)
+        db_connection_break(journal->connection, "warning at COMMIT");
+    if (result->end != DB_END_OK || result->warning) {
+        lose_range(journal, true, result);
+        return;
+    }
+    current(journal)->unfenced = false;
+    journal->phase = POSTER_IDLE;
+    poster_run(journal);
+}
+
+static void fence_range(struct journal *journal) {
+    struct poster_range *range = current(journal);
+    struct db_call calls[BATCH_FENCE_CALLS];
+    batch_build_fence(journal->batch, journal->members + range->begin, range->end - range->begin,
+                      calls);
+    journal->express = false;
+    journal->phase = POSTER_LOCKING;
+    loop_timer_start(journal->loop, &journal->watchdog, PHASE_TIMEOUT_US);
+    if (!db_send(journal->connection, calls, BATCH_FENCE_CALLS, on_fenced, journal)) {
+        const struct db_result unsent = {.end = DB_END_UNSENT, .message = "no connection"};
+        on_fenced(journal, &unsent);
+    }
+}
+
 static void start_range(struct journal *journal) {
     struct poster_range *range = current(journal);
     journal->express = take_express(journal, range);
@@ -465,8 +507,12 @@ void poster_run(struct journal *journal) {
             journal->phase = POSTER_WAITING; /* the connection's return runs us again */
             return;
         }
-        compact_range(journal);
         struct poster_range *range = current(journal);
+        if (range->unfenced) {
+            fence_range(journal);
+            return;
+        }
+        compact_range(journal);
         if (range->end > range->begin) {
             start_range(journal);
             return;

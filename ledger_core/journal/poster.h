@@ -16,7 +16,7 @@
 enum poster_phase {
     POSTER_IDLE,    /* no batch */
     POSTER_WAITING, /* a batch, and a pause before its next attempt, or no connection */
-    POSTER_LOCKING, /* phase one is with the database: nothing was written yet */
+    POSTER_LOCKING, /* phase one or the fence is with the database: nothing was posted yet */
     POSTER_WRITING, /* phase two, or an express batch, is with the database */
 };
 
@@ -26,6 +26,7 @@ struct poster_range {
     int attempts;
     bool in_doubt; /* an attempt's COMMIT went unanswered, or was answered with a warning */
     bool careful;  /* not on the express way: an attempt has failed */
+    bool unfenced; /* an express attempt went unanswered, and may be posted at any time later */
 };
 
 struct journal {

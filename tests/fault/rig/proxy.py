@@ -15,6 +15,8 @@ and answers each with one:
         request  the service's COMMIT is swallowed and its connection cut; PostgreSQL is left alone
                  with the open transaction and its locks for hold_s, then cut off too
         late     the service's connection is cut, and its COMMIT is delivered hold_s later
+        stale    as late, but of a pipeline that has its own BEGIN all of it, from there on:
+                 PostgreSQL knows nothing of it until then
     {"do": "calm", "door": 0}                            takes back whatever has not happened yet
     {"do": "fired"}                                      {"reply": 3, "request": 1, "cut": 2}
 
@@ -33,6 +35,7 @@ from collections import Counter, deque
 
 COMMIT_REPLY = b"C\x00\x00\x00\x0bCOMMIT\x00"  # CommandComplete
 COMMIT_REQUEST = b"\x00commit\x00"  # in Bind: no portal, the prepared statement of that name
+BEGIN_REQUEST = b"\x00begin\x00"
 GATHER_S = 0.02  # what belongs to a COMMIT (Execute, Sync) arrives within that
 
 
@@ -98,8 +101,10 @@ class Way:
                 if data.endswith(COMMIT_REPLY[:length]):
                     self.kept = data[-length:]
                     return data[:-length]
-        elif self.name == "up" and commit["mode"] in ("request", "late"):
+        elif self.name == "up" and commit["mode"] != "reply":
             at = data.find(COMMIT_REQUEST)
+            if commit["mode"] == "stale" and at >= 0:
+                at = data.rfind(BEGIN_REQUEST, 0, at)
             if at >= 0:
                 self.put(data[:at])
                 link.lose_request(commit, data[at:])
@@ -157,7 +162,7 @@ class Link:
     def leave_server_alone(self, commit):
         fired[commit["mode"]] += 1
         drop(self.client, commit["reset"])
-        if commit["mode"] == "late":
+        if commit["mode"] in ("late", "stale"):
             loop.call_later(commit["hold_s"], self.deliver_late)
         else:
             loop.call_later(commit["hold_s"], self.end, False)
