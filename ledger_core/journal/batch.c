@@ -117,7 +117,8 @@ struct batch {
     struct account_row *rows; /* of accounts[i] */
     struct account_cache *cache;
     struct cached_account **known; /* scratch of the express way */
-    uint64_t pass;                 /* marks what has been seen in it */
+    size_t known_count;
+    uint64_t pass; /* marks what has been seen in it */
     bool express;
     int snapshots_result; /* which call of phase two moves the snapshots; -1: none */
     size_t account_count, account_capacity;
@@ -486,7 +487,7 @@ static bool add_known(struct batch *batch, struct cached_account *account) {
         return false;
     if (account->mark != batch->pass) {
         account->mark = batch->pass;
-        batch->known[batch->account_count++] = account;
+        batch->known[batch->known_count++] = account;
     }
     return true;
 }
@@ -501,7 +502,7 @@ static int compare_ids(const void *a, const void *b) {
 static bool recall_accounts(struct batch *batch, struct journal_command *const *commands,
                             size_t count) {
     batch->pass++;
-    batch->account_count = 0;
+    batch->known_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct cached_account *own = account_cache_find(batch->cache, &commands[i]->own_account);
         if (!add_known(batch, own))
@@ -511,8 +512,8 @@ static bool recall_accounts(struct batch *batch, struct journal_command *const *
                                   : account_cache_settlement(batch->cache, own->account.asset)))
             return false;
     }
-    qsort((void *)batch->known, batch->account_count, sizeof(struct cached_account *), compare_ids);
-    make_room(batch, batch->account_count);
+    qsort((void *)batch->known, batch->known_count, sizeof(struct cached_account *), compare_ids);
+    make_room(batch, batch->known_count);
     for (size_t i = 0; i < batch->account_count; i++) {
         batch->accounts[i] = batch->known[i]->account;
         batch->rows[i] = batch->known[i]->row;
@@ -575,6 +576,10 @@ void batch_remember(struct batch *batch, const struct db_result *result) {
 void batch_forget(struct batch *batch) {
     for (size_t i = 0; i < batch->account_count; i++)
         account_cache_forget(batch->cache, &batch->accounts[i].id);
+}
+
+void batch_forget_all(struct batch *batch) {
+    account_cache_forget_all(batch->cache);
 }
 
 struct batch_summary batch_summary(const struct batch *batch) {

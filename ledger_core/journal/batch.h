@@ -77,6 +77,9 @@ size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_
 void batch_remember(struct batch *batch, const struct db_result *result);
 /* After any other end: what was thought of these accounts may be wrong. */
 void batch_forget(struct batch *batch);
+/* On a new connection: the server may be another one, or have been set back, and count the same
+ * revisions for other changes. */
+void batch_forget_all(struct batch *batch);
 
 /* Copies the outcomes into the commands (not NULL) that were decided. */
 void batch_outcomes(const struct batch *batch, struct journal_command *const *commands);

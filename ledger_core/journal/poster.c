@@ -295,6 +295,7 @@ static void lose_express(struct journal *journal) {
     roll_back(journal);
     batch_forget(journal->batch);
     current(journal)->careful = true;
+    set_waiting(journal, current(journal));
     journal->express_backoff = journal->express_backoff == 0 ? 1 : 2 * journal->express_backoff;
     if (journal->express_backoff > EXPRESS_BACKOFF_MAX)
         journal->express_backoff = EXPRESS_BACKOFF_MAX;
