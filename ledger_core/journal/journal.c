@@ -50,6 +50,7 @@ static void on_state(void *owner, bool ready) {
     if (ready) {
         loop_timer_stop(journal->loop, &journal->grace);
         journal->refusing = false;
+        batch_forget_all(journal->batch);
     } else {
         loop_timer_start(journal->loop, &journal->grace, DOWN_GRACE_US);
     }

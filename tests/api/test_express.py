@@ -1,6 +1,8 @@
 """The express way of the poster (ledger_core/journal/batch.c): what it remembers never decides
 against the database."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from support import prometheus
@@ -147,3 +149,39 @@ def test_a_table_that_was_rewritten_is_no_obstacle(here, wallet_database):
         connection.execute("VACUUM FULL ledger.balance")
     for _ in range(5):
         assert here.withdraw(account, "1").status_code == 200
+
+
+def test_known_accounts_beside_an_unknown_one_and_no_lock(here, there, wallet_database):
+    """More accounts than any batch had before, and the last is not known: the careful way, which is
+    cancelled while it waits for a lock. What was recalled in vain is left alone (the sanitizers
+    would tell)."""
+    many = [here.account(funds="10") for _ in range(40)]
+    ready(here, many[0])
+    unknown = there.account(funds="10")
+    operations = [{"type": "withdraw", "account_id": account, "amount": "1",
+                   "idempotency_key": new_key()} for account in [*many, unknown]]
+    with wallet_database.connect() as connection, ThreadPoolExecutor() as pool:
+        connection.execute("BEGIN")
+        connection.execute("SELECT FROM ledger.balance WHERE account_id = %s FOR UPDATE",
+                           (unknown,))
+        answer = pool.submit(here.http.post, "/wallet/batch", json={"operations": operations})
+        wait_until(lambda: wallet_database.query(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND usename = 'wallet_service' AND datname = current_database()"),
+            "it waits for the lock")
+        connection.execute("ROLLBACK")
+        assert answer.result().json()["accepted"] == len(operations)
+
+
+def test_a_new_connection_remembers_nothing(here, wallet_database):
+    """A database that was set back may have the same revision for another change: here a status that
+    nobody counted."""
+    account = here.account(funds="10")
+    ready(here, account)
+    with wallet_database.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.account SET status = 'frozen' WHERE id = %s", (account,))
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                           " WHERE usename = 'wallet_service' AND datname = current_database()")
+    wait_until(lambda: here.http.get("/readyz").status_code == 200, "it is connected again")
+    assert here.withdraw(account, "1").status_code == 422
