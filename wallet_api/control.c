@@ -1,10 +1,12 @@
 /*
  * control: what operators do: accounts are frozen, opened again and closed, transactions are
- * reversed.  Every call has a reason, and is in the audit trail with its outcome, refused or not;
- * one that is repeated changes nothing, so that after outcome_unknown the same request tells.
+ * reversed, periods closed.  Every call has a reason, and is in the audit trail with its outcome,
+ * refused or not; one that is repeated changes nothing, so that after outcome_unknown the same
+ * request tells.
  */
 #include <string.h>
 
+#include "reports/moment.h"
 #include "service_kit/audit.h"
 #include "service_kit/log.h"
 #include "wallet_api/handlers.h"
@@ -12,8 +14,8 @@
 #include "wallet_api/problems.h"
 #include "wallet_api/wallet.h"
 
-#define ANSWER_JSON_MAX 4096
-#define REASON_MAX      256
+#define REASON_MAX 256
+#define JSON_ROOM  64 /* of a writer, beyond what it is to hold */
 
 struct operator_call {
     struct control_call call;
@@ -22,6 +24,7 @@ struct operator_call {
     struct control_actor actor;
     bool replays; /* the key stands in the header: a repetition gets the first answer */
     char key[POSTING_KEY_MAX + 1];
+    char to[MOMENT_TEXT_SIZE];
 };
 
 /* ---- reading ---- */
@@ -91,7 +94,7 @@ static void on_result(struct control_call *call, const struct control_result *re
     struct http_request *request = operation->request;
     operation->thread->controls--;
     if (handler_control_ok(request, result, operation->replays)) {
-        struct json_writer *writer = json_writer_create(ANSWER_JSON_MAX);
+        struct json_writer *writer = json_writer_create(result->json_length + JSON_ROOM);
         json_write_raw(writer, result->json, result->json_length);
         http_reply(request, 200, writer);
     }
@@ -171,6 +174,53 @@ void control_reverse_transaction(struct http_request *request) {
     hold(operation);
     sent(operation, control_reverse(&operation->thread->reader, &operation->call, &operation->actor,
                                     operation->key, &id, &original));
+}
+
+/* ---- GET /reports/periods, POST /reports/periods/close ---- */
+
+void control_periods_list(struct http_request *request) {
+    struct operator_call *operation = create(request);
+    http_request_hold(request);
+    sent(operation, control_periods(&operation->thread->reader, &operation->call));
+}
+
+/* The period is closed; its report, which can take longer, is a statement of its own, so that
+ * postings need not wait for it.  Without an answer to that one the same request makes it. */
+static void on_closed(struct control_call *call, const struct control_result *result) {
+    struct operator_call *operation = call->owner;
+    struct http_request *request = operation->request;
+    operation->thread->controls--;
+    if (!handler_control_ok(request, result, false)) {
+        http_request_release(request);
+        return;
+    }
+    call->on_result = on_result;
+    sent(operation, control_report_period(&operation->thread->reader, call, operation->to));
+}
+
+/* The member `to`: a day, which is included, or a time. */
+static bool read_to(struct operator_call *operation) {
+    const struct json_node *node = json_member(http_json(operation->request), "to");
+    if (node == NULL || node->type != JSON_STRING ||
+        !moment_parse(node->text, node->length, MOMENT_END, operation->to)) {
+        http_reply_field(operation->request, "to",
+                         "is required: a day (2026-10-31) or a time (2026-11-01T00:00:00Z)");
+        return false;
+    }
+    return true;
+}
+
+void control_periods_close(struct http_request *request) {
+    static const char *const names[] = {"to", "reason"};
+    struct operator_call *operation = create(request);
+    if (!http_only_members(request, http_json(request), names, 2) || !read_to(operation) ||
+        !read_reason(operation)) {
+        return;
+    }
+    operation->call.on_result = on_closed;
+    hold(operation);
+    sent(operation, control_close_period(&operation->thread->reader, &operation->call,
+                                         &operation->actor, operation->to));
 }
 
 /* ---- GET /audit ---- */

@@ -150,7 +150,7 @@ bool handler_control_ok(struct http_request *request, const struct control_resul
                         bool replays) {
     switch (result->end) {
     case CONTROL_ANSWERED:
-        if (result->json != NULL && strcmp(result->outcome, "done") == 0) {
+        if (strcmp(result->outcome, "done") == 0) {
             return true;
         }
         if (result->json != NULL && replays && strcmp(result->outcome, "duplicate") == 0) {

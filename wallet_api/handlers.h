@@ -32,6 +32,8 @@ void control_freeze(struct http_request *request);
 void control_unfreeze(struct http_request *request);
 void control_close(struct http_request *request);
 void control_reverse_transaction(struct http_request *request);
+void control_periods_list(struct http_request *request);
+void control_periods_close(struct http_request *request);
 void control_audit(struct http_request *request);
 
 /* Most operations of one batch; also the limit of an all-or-nothing group. */

@@ -1,8 +1,8 @@
 /* wallet_api: accounts, money operations, history. */
 #include "wallet_api/wallet.h"
 
-#define SCHEMA_VERSION_MIN 4
-#define SCHEMA_VERSION_MAX 4
+#define SCHEMA_VERSION_MIN 5
+#define SCHEMA_VERSION_MAX 5
 
 int main(int argc, char **argv) {
     static struct wallet wallet;

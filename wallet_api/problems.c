@@ -71,6 +71,8 @@ static const struct problem_kind CONTROLS[] = {
      "Every deposit and withdrawal of its currency goes through this account: it stays open."},
     {422, "account_not_empty", "Account not empty",
      "Only an account with a balance of 0 and nothing held can be closed."},
+    {422, "period_locked", "Period closed", "The ledger is closed for that time."},
+    {422, "period_not_over", "Period not over", "A period can be closed one minute after its end."},
     {404, "transaction_not_found", "Transaction not found", "Transaction not found"},
     {422, "reversal_of_reversal", "Reversal of a reversal",
      "A reversal is not reversed: post anew what it took back."},

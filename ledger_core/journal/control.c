@@ -20,6 +20,13 @@ const struct db_statement CONTROL_STATEMENTS[] = {
     {"control_reverse",
      "SELECT r.outcome, r.transaction, r.answer FROM ledger.reverse_transaction("
      " $1::integer, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text, $7::jsonb) r"},
+    {"control_close_period", "SELECT ledger.close_period($1::integer, $2::timestamptz, $3::uuid,"
+                             " $4::text, $5::jsonb), NULL, NULL"},
+    {"control_report_period",
+     "SELECT 'done', NULL, ledger.write_period_report($1::integer, $2::timestamptz)"},
+    {"control_periods",
+     "SELECT 'done', NULL, '[' || coalesce(string_agg(p.period, ',' ORDER BY p.to_at DESC), '')"
+     " || ']' FROM ledger.periods_json($1::integer, NULL, 100) p"},
     AUDIT_STATEMENT("ledger"),
 };
 const size_t CONTROL_STATEMENT_COUNT = sizeof CONTROL_STATEMENTS / sizeof CONTROL_STATEMENTS[0];
@@ -131,4 +138,28 @@ bool control_reverse(const struct reader *reader, struct control_call *call,
     put_text(&parameters, actor->reason);
     put_text(&parameters, actor->origin);
     return send(reader, call, "control_reverse", &parameters);
+}
+
+bool control_close_period(const struct reader *reader, struct control_call *call,
+                          const struct control_actor *actor, const char *to) {
+    struct parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_text(&parameters, to);
+    put_uuid(&parameters, &actor->principal);
+    put_text(&parameters, actor->reason);
+    put_text(&parameters, actor->origin);
+    return send(reader, call, "control_close_period", &parameters);
+}
+
+bool control_report_period(const struct reader *reader, struct control_call *call, const char *to) {
+    struct parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_text(&parameters, to);
+    return send(reader, call, "control_report_period", &parameters);
+}
+
+bool control_periods(const struct reader *reader, struct control_call *call) {
+    struct parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    return send(reader, call, "control_periods", &parameters);
 }

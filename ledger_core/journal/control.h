@@ -68,5 +68,20 @@ __attribute__((warn_unused_result)) bool
 control_reverse(const struct reader *reader, struct control_call *call,
                 const struct control_actor *actor, const char *key, const struct ledger_uuid *id,
                 const struct ledger_uuid *original);
+/*
+ * Closes the ledger up to `to`, a time of RFC 3339.  Not done: period_locked (it is closed further
+ * already), period_not_over (less than a minute ago).
+ */
+__attribute__((warn_unused_result)) bool control_close_period(const struct reader *reader,
+                                                              struct control_call *call,
+                                                              const struct control_actor *actor,
+                                                              const char *to);
+/* Makes the report of the period that was closed up to `to`, unless it is made; answers with the
+ * period. */
+__attribute__((warn_unused_result)) bool
+control_report_period(const struct reader *reader, struct control_call *call, const char *to);
+/* The closed periods, newest first, with their reports; at most 100. */
+__attribute__((warn_unused_result)) bool control_periods(const struct reader *reader,
+                                                         struct control_call *call);
 
 #endif

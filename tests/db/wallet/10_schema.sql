@@ -2,11 +2,12 @@
 BEGIN;
 SELECT plan(22);
 
-SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'schema_version',
+SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'period',
+                                  'period_report', 'schema_version',
                                   'statement', 'statement_break', 'statement_break_event', 'statement_line',
                                   'statement_match', 'statement_match_entry', 'statement_match_line',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 4, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 5, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -33,6 +34,12 @@ SELECT results_eq(
         'ledger.entry.balance_after numeric(38,0)',
         'ledger.ledger.id integer', 'ledger.ledger.name text',
         'ledger.ledger.created_at timestamp with time zone',
+        'ledger.period.ledger_id integer', 'ledger.period.from_at timestamp with time zone',
+        'ledger.period.to_at timestamp with time zone', 'ledger.period.closed_at timestamp with time zone',
+        'ledger.period.closed_by uuid', 'ledger.period.reason text',
+        'ledger.period_report.ledger_id integer', 'ledger.period_report.to_at timestamp with time zone',
+        'ledger.period_report.report text', 'ledger.period_report.digest bytea',
+        'ledger.period_report.made_at timestamp with time zone',
         'ledger.schema_version.version integer', 'ledger.schema_version.deployed_at timestamp with time zone',
         'ledger.statement.ledger_id integer', 'ledger.statement.account_id uuid',
         'ledger.statement.number integer', 'ledger.statement.reference text',

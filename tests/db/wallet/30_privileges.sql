@@ -14,7 +14,7 @@ SELECT results_eq(
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
     ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'entry INSERT SELECT',
-          'ledger SELECT', 'schema_version SELECT', 'statement INSERT SELECT', 'statement_break INSERT SELECT',
+          'ledger SELECT', 'period SELECT', 'period_report SELECT', 'schema_version SELECT', 'statement INSERT SELECT', 'statement_break INSERT SELECT',
           'statement_break_event INSERT SELECT', 'statement_line INSERT SELECT', 'statement_match INSERT SELECT',
           'statement_match_entry INSERT SELECT', 'statement_match_line INSERT SELECT',
           'transaction INSERT SELECT'],
@@ -42,12 +42,16 @@ SELECT results_eq(
     $$ SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
-    ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)', 'ledger.confirm_rows(bigint,bigint)',
-          'ledger.lock_reconciliation(integer)',
+    ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)',
+          'ledger.close_period(integer,timestamp with time zone,uuid,text,jsonb)',
+          'ledger.confirm_rows(bigint,bigint)', 'ledger.lock_reconciliation(integer)',
+          'ledger.periods_json(integer,timestamp with time zone,integer)',
           'ledger.post_adjustment(integer,uuid,text,uuid,text,numeric,text,jsonb)',
           'ledger.resolve_breaks(integer,bigint[],text,text,text,text,uuid)',
           'ledger.reverse_transaction(integer,uuid,uuid,uuid,text,text,jsonb)',
-          'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)'],
+          'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)',
+          'ledger.trial_balance_text(integer,timestamp with time zone)',
+          'ledger.write_period_report(integer,timestamp with time zone)'],
     'wallet_service: functions');
 SELECT is_empty(
     $$ SELECT nspname FROM pg_namespace
@@ -103,7 +107,7 @@ SELECT is_empty(
 SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND prosecdef ORDER BY 1 $$,
-    ARRAY['set_account_status'],
+    ARRAY['close_period', 'set_account_status', 'write_period_report'],
     'functions run with the caller''s rights, except for what the service may do in no other way');
 
 -- Later functions of the owner are nobody's unless granted.
