@@ -47,11 +47,14 @@ static bool check_roles(struct http_request *request) {
     unsigned wanted = request->match.route->roles;
     if (wanted == 0 || (request->roles & wanted) != 0)
         return true;
+    const struct http_server_settings *settings = &request->thread->server->settings;
+    if (settings->on_denied != NULL)
+        settings->on_denied(request);
     char names[ROLES_TEXT_SIZE], challenge[CHALLENGE_SIZE];
     roles_format(wanted, ' ', names);
     (void)snprintf(challenge, sizeof(challenge),
                    "Bearer realm=\"%s\", error=\"insufficient_scope\", scope=\"%s\"",
-                   request->thread->server->settings.realm, names);
+                   settings->realm, names);
     http_set_header(request, "www-authenticate", challenge);
     http_reply_kind(request, &PROBLEM_INSUFFICIENT_ROLE, NULL);
     return false;

@@ -31,6 +31,7 @@ struct http_server_settings {
     int64_t receive_timeout_ms; /* an idle connection, or a request that does not arrive */
     struct proxies proxies;     /* whose X-Forwarded-For counts */
     struct metrics *metrics;
+    void (*on_denied)(struct http_request *request); /* see struct service; may be NULL */
 };
 
 /* Registers its metrics; keeps copies of the settings, not of what they point to. */

@@ -156,6 +156,7 @@ static void create_server(struct service_process *process, const struct proxies 
         .receive_timeout_ms = RECEIVE_TIMEOUT_MS,
         .proxies = *proxies,
         .metrics = process->metrics,
+        .on_denied = process->service->on_denied,
     });
 }
 

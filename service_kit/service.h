@@ -198,6 +198,9 @@ struct service {
     bool (*thread_idle)(void *state);
     void (*thread_stop)(void *state);
     void (*stop)(struct service *service);
+    /* A valid token without the role that the route asks for, before it is answered with 403; for
+     * the audit trail.  May be NULL; must not answer. */
+    void (*on_denied)(struct http_request *request);
 };
 
 /* For thread_start. */

@@ -4,18 +4,25 @@
  * refused or not; one that is repeated changes nothing, so that after outcome_unknown the same
  * request tells.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reports/moment.h"
 #include "service_kit/audit.h"
 #include "service_kit/log.h"
+#include "service_kit/loop.h"
+#include "service_kit/memory.h"
 #include "wallet_api/handlers.h"
 #include "wallet_api/operation.h"
 #include "wallet_api/problems.h"
 #include "wallet_api/wallet.h"
 
-#define REASON_MAX 256
-#define JSON_ROOM  64 /* of a writer, beyond what it is to hold */
+#define REASON_MAX        256
+#define JSON_ROOM         64 /* of a writer, beyond what it is to hold */
+#define MINUTE_US         60000000
+#define DENIED_PER_MINUTE 600
+#define SUBJECT_SIZE      129
 
 struct operator_call {
     struct control_call call;
@@ -228,4 +235,51 @@ void control_periods_close(struct http_request *request) {
 void control_audit(struct http_request *request) {
     struct wallet_thread *thread = http_thread_state(request);
     audit_list(request, thread->reader.pool, &thread->controls);
+}
+
+/* ---- refused authorisations ---- */
+
+/*
+ * Whoever has a token can be refused as often as he likes: what is written of it has a limit, and
+ * the access log has the rest.  The line is no part of the answer, which does not wait for it.
+ */
+static bool may_note(struct wallet_thread *thread) {
+    int64_t now_us = loop_clock_us();
+    if (now_us - thread->denied_since_us >= MINUTE_US) {
+        thread->denied_since_us = now_us;
+        thread->denied = 0;
+    }
+    return thread->denied < DENIED_PER_MINUTE;
+}
+
+static void on_noted(struct control_call *call, const struct control_result *result) {
+    struct wallet_thread *thread = call->owner;
+    thread->controls--;
+    if (result->end != CONTROL_ANSWERED) {
+        log_message(LOG_WARN, "audit_failed", "reason", result->reason);
+    }
+    free(call);
+}
+
+void control_denied(struct http_request *request) {
+    struct wallet_thread *thread = http_thread_state(request);
+    const struct http_route *route = http_route_of(request);
+    if (!may_note(thread)) {
+        return;
+    }
+    char subject[SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "%s %s", http_method_name(route->method), route->pattern);
+    const struct control_actor actor = {.principal = handler_principal(request),
+                                        .reason = PROBLEM_INSUFFICIENT_ROLE.code,
+                                        .origin = audit_origin(request)};
+    struct control_call *call = memory_allocate(1, sizeof *call);
+    call->on_result = on_noted;
+    call->owner = thread;
+    if (!control_note_failure(&thread->reader, call, "authz_fail", &actor, subject)) {
+        log_message(LOG_WARN, "audit_failed", "reason", "the database is busy or away");
+        free(call);
+        return;
+    }
+    thread->denied++;
+    thread->controls++;
 }

@@ -35,6 +35,8 @@ void control_reverse_transaction(struct http_request *request);
 void control_periods_list(struct http_request *request);
 void control_periods_close(struct http_request *request);
 void control_audit(struct http_request *request);
+/* The service's on_denied. */
+void control_denied(struct http_request *request);
 
 /* Most operations of one batch; also the limit of an all-or-nothing group. */
 #define BATCH_OPERATIONS_MAX 1000

@@ -1,4 +1,5 @@
 /* wallet_api: accounts, money operations, history. */
+#include "wallet_api/handlers.h"
 #include "wallet_api/wallet.h"
 
 #define SCHEMA_VERSION_MIN 5
@@ -18,6 +19,7 @@ int main(int argc, char **argv) {
         .thread_ready = wallet_thread_ready,
         .thread_idle = wallet_thread_idle,
         .thread_stop = wallet_thread_stop,
+        .on_denied = control_denied,
     };
     service.settings = WALLET_SETTINGS;
     service.setting_count = WALLET_SETTING_COUNT;

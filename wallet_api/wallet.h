@@ -69,7 +69,9 @@ struct wallet_thread {
     struct db_pool *reports;
     struct db_schema *schema;
     struct uuid_generator uuids;
-    size_t controls; /* operators' and auditors' statements in flight */
+    size_t controls;         /* operators' and auditors' statements in flight */
+    int64_t denied_since_us; /* the minute in which `denied` refusals were noted */
+    size_t denied;
     struct loop_timer gauges;
     struct journal_counters counted; /* already in the metrics */
 };

@@ -412,6 +412,13 @@ static uint32_t find_settlement(const struct batch *batch, uint32_t own) {
     return POSTING_NO_ACCOUNT;
 }
 
+/* Nobody sends money to a settlement account: to those who transfer it is not there. */
+static uint32_t find_destination(const struct batch *batch, const struct ledger_uuid *id) {
+    uint32_t found = find_account(batch, id);
+    return found != POSTING_NO_ACCOUNT && batch->rows[found].settlement ? POSTING_NO_ACCOUNT
+                                                                        : found;
+}
+
 static void fill_command(struct batch *batch, const struct journal_command *from, bool has_prior,
                          size_t i) {
     struct posting_command *command = &batch->commands[batch->command_count];
@@ -425,7 +432,7 @@ static void fill_command(struct batch *batch, const struct journal_command *from
     command->group = from->group;
     command->amount = from->amount;
     command->own = find_account(batch, &from->own_account);
-    command->other = from->kind == POSTING_TRANSFER ? find_account(batch, &from->other_account)
+    command->other = from->kind == POSTING_TRANSFER ? find_destination(batch, &from->other_account)
                                                     : find_settlement(batch, command->own);
     command->prior = has_prior ? &batch->priors[i] : NULL;
     command->outcome = POSTING_PENDING;

@@ -27,6 +27,10 @@ const struct db_statement CONTROL_STATEMENTS[] = {
     {"control_periods",
      "SELECT 'done', NULL, '[' || coalesce(string_agg(p.period, ',' ORDER BY p.to_at DESC), '')"
      " || ']' FROM ledger.periods_json($1::integer, NULL, 100) p"},
+    {"control_note_failure",
+     "SELECT 'done', NULL, ledger.audit_write($2::text, 'failure', $3::text,"
+     " $4::text, $5::text, $6::jsonb,"
+     " jsonb_build_object('ledger', $1::integer))::text"},
     AUDIT_STATEMENT("ledger"),
 };
 const size_t CONTROL_STATEMENT_COUNT = sizeof CONTROL_STATEMENTS / sizeof CONTROL_STATEMENTS[0];
@@ -162,4 +166,16 @@ bool control_periods(const struct reader *reader, struct control_call *call) {
     struct parameters parameters = {0};
     put_number(&parameters, reader->ledger_id);
     return send(reader, call, "control_periods", &parameters);
+}
+
+bool control_note_failure(const struct reader *reader, struct control_call *call, const char *event,
+                          const struct control_actor *actor, const char *subject) {
+    struct parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_text(&parameters, event);
+    put_uuid(&parameters, &actor->principal);
+    put_text(&parameters, subject);
+    put_text(&parameters, actor->reason);
+    put_text(&parameters, actor->origin);
+    return send(reader, call, "control_note_failure", &parameters);
 }

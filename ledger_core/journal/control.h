@@ -83,5 +83,9 @@ control_report_period(const struct reader *reader, struct control_call *call, co
 /* The closed periods, newest first, with their reports; at most 100. */
 __attribute__((warn_unused_result)) bool control_periods(const struct reader *reader,
                                                          struct control_call *call);
+/* Only a line of the audit trail: an event that failed, about `subject`. */
+__attribute__((warn_unused_result)) bool
+control_note_failure(const struct reader *reader, struct control_call *call, const char *event,
+                     const struct control_actor *actor, const char *subject);
 
 #endif

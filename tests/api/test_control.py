@@ -106,6 +106,25 @@ def test_owners_do_not_control_their_accounts(user):
         assert refused["type"].endswith(":insufficient_role")
 
 
+def test_a_refused_authorisation_is_in_the_audit_trail(auditor, user):
+    account = user.account()
+    assert_problem(user.control(account, "freeze"), 403)
+    wait_until(lambda: audit(auditor, actor=user.id), "the line is written")
+    (line,) = audit(auditor, actor=user.id)
+    assert line == {**line, "event": "authz_fail", "outcome": "failure",
+                    "subject": "POST /wallet/accounts/{id}/freeze", "reason": "insufficient_role",
+                    "address": "127.0.0.1"}
+
+
+def test_a_settlement_account_is_not_there_for_those_who_transfer(user, wallet_database):
+    account = user.account(funds="10")
+    for _ in range(3):
+        refused = user.transfer(account, settlement(wallet_database), "1")
+        assert_problem(refused, 404, "Account not found")
+        assert_ok(user.withdraw(account, "1"))  # by which the settlement account is known
+    assert user.balance(account) == "7.00"
+
+
 # ---- races ----
 
 def test_nothing_is_taken_after_the_answer(operator, user, wallet_service):
