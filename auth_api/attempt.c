@@ -221,10 +221,18 @@ void attempt_fail(struct attempt *attempt, const char *reason) {
     send_end(attempt, "login_failed", &params);
 }
 
+static void end_undo(struct attempt *attempt) {
+    if (attempt->on_undone != NULL) {
+        attempt->on_undone(attempt);
+    } else {
+        http_request_release(attempt->request);
+    }
+}
+
 static void on_undone(struct store_query *query, enum store_end end, const PGresult *rows) {
     (void)end; /* it stays a failure, then */
     (void)rows;
-    http_request_release(((struct attempt *)query)->request);
+    end_undo((struct attempt *)query);
 }
 
 void attempt_undo(struct attempt *attempt) {
@@ -238,7 +246,7 @@ void attempt_undo(struct attempt *attempt) {
     store_add_text(&params, attempt->address);
     store_add_text(&params, thread->auth->limits);
     if (!store_query(thread, &attempt->query, &params)) {
-        http_request_release(attempt->request);
+        end_undo(attempt);
     }
 }
 

@@ -45,6 +45,8 @@ struct attempt {
     /* It is written down; or (false) it was answered: what is not written down did not happen. */
     void (*on_ended)(struct attempt *attempt, bool written);
 
+    void (*on_undone)(struct attempt *attempt);
+
     /* What was found.  Nobody, a disabled user and a stopped name must end like a wrong password.
      */
     bool found, disabled, stopped;
@@ -75,7 +77,7 @@ __attribute__((warn_unused_result)) bool attempt_begin(struct attempt *attempt);
 void attempt_pass(struct attempt *attempt, const char *better_hash);
 /* Anything else; `reason` goes into the trail. */
 void attempt_fail(struct attempt *attempt, const char *reason);
-/* Takes it back, and releases the request, which was answered. */
+/* Takes it back; then on_undone, or (NULL) releases the request, which was answered. */
 void attempt_undo(struct attempt *attempt);
 /* Forgets what nobody needs any more, every half minute; one thread does it for all. */
 void attempt_forget_start(struct auth_thread *thread);

@@ -7,10 +7,13 @@
 #include "auth_api/auth.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "auth_api/attempt.h"
 #include "auth_api/password.h"
@@ -26,6 +29,8 @@
 #define GAUGES_INTERVAL_US     1000000
 #define KEYS_INTERVAL_US       100000
 #define REVOCATIONS_STALE_S    10
+#define HASH_NICE              10 /* whoever has logged in already goes first */
+#define PEPPER_FILE_MAX        4096
 #define HASH_THREADS_MAX       2
 #define BCRYPT_COST_WARN_BELOW 10
 #define CONNECTIONS            2 /* per thread */
@@ -83,6 +88,29 @@ const struct config_setting AUTH_SETTINGS[] = {
      .help = "work of a password hash, 2^cost; below " MINIMUM_TEXT(
          BCRYPT_COST_WARN_BELOW) " for tests only",
      .offset = offsetof(struct auth, bcrypt_cost)},
+    {.name = "PASSWORD_METHOD",
+     .type = CONFIG_CHOICE,
+     .default_value = "bcrypt",
+     .choices = "bcrypt|yescrypt",
+     .help = "how new passwords are hashed; others are hashed anew when their users log in",
+     .offset = offsetof(struct auth, password_method)},
+    {.name = "YESCRYPT_COST",
+     .type = CONFIG_INTEGER,
+     .default_value = "7",
+     .minimum = PASSWORD_YESCRYPT_COST_MIN,
+     .maximum = PASSWORD_YESCRYPT_COST_MAX,
+     .help = "work and memory of a hash by yescrypt: 7 takes 64 MiB, each step doubles",
+     .offset = offsetof(struct auth, yescrypt_cost)},
+    {.name = "PASSWORD_PEPPER_FILE",
+     .type = CONFIG_TEXT,
+     .default_value = "",
+     .help = "file with peppers, a name and base64 a line, today's first (empty: none)",
+     .offset = offsetof(struct auth, password_pepper_file)},
+    {.name = "PASSWORD_BLOCKLIST",
+     .type = CONFIG_TEXT,
+     .default_value = "",
+     .help = "file with common passwords (empty: ../share/passwords/common.txt; none)",
+     .offset = offsetof(struct auth, password_blocklist)},
     {.name = "HASH_QUEUE_MAX",
      .type = CONFIG_INTEGER,
      .default_value = "64",
@@ -204,15 +232,57 @@ static size_t hash_threads(void) {
 }
 
 /* Once before the first user: does it work, and how long does it take? */
-static bool try_hashing(unsigned cost, int64_t *duration_us) {
+static bool try_hashing(const struct password_policy *policy, int64_t *duration_us) {
     static const char password[] = "a password to try";
     char stored[PASSWORD_STORED_SIZE] = "";
     void *scratch = memory_allocate(1, password_scratch_size());
     int64_t begun_us = loop_clock_us();
-    bool good = password_hash(password, sizeof password - 1, cost, scratch, stored);
+    bool good = password_hash(password, sizeof password - 1, policy, scratch, stored);
     *duration_us = loop_clock_us() - begun_us;
     free(scratch);
-    return good && password_stored_form(stored, strlen(stored)) == PASSWORD_FORM_PLAIN;
+    return good && password_stored_form(stored, strlen(stored)) != PASSWORD_FORM_UNKNOWN;
+}
+
+/* A secret: a regular file that nobody else can read. */
+static bool read_pepper_file(const char *path, struct password_policy *policy, char *error,
+                             size_t error_size) {
+    char text[PEPPER_FILE_MAX];
+    const char *reason = "it cannot be read";
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool good = fd >= 0 && fstat(fd, &status) == 0;
+    if (good && (!S_ISREG(status.st_mode) || (status.st_mode & 07077) != 0)) {
+        reason = "it must be a file that its owner alone can read";
+        good = false;
+    }
+    ssize_t length = good ? read(fd, text, sizeof text) : -1;
+    good = length >= 0 && password_read_peppers(text, (size_t)length, policy, &reason);
+    explicit_bzero(text, sizeof text);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!good) {
+        snprintf(error, error_size, "PASSWORD_PEPPER_FILE: %s: %s", path, reason);
+    }
+    return good;
+}
+
+/* How passwords are stored, and which are not. */
+static bool prepare_passwords(struct auth *auth, char *error, size_t error_size) {
+    bool bcrypt = strcmp(auth->password_method, "bcrypt") == 0;
+    auth->passwords.method = bcrypt ? PASSWORD_BCRYPT : PASSWORD_YESCRYPT;
+    auth->passwords.cost = (unsigned)(bcrypt ? auth->bcrypt_cost : auth->yescrypt_cost);
+    if (bcrypt && auth->bcrypt_cost < BCRYPT_COST_WARN_BELOW) {
+        log_message(LOG_WARN, "bcrypt_cost_low", "advice",
+                    "BCRYPT_COST below " MINIMUM_TEXT(
+                        BCRYPT_COST_WARN_BELOW) " is for tests: such hashes are guessed quickly");
+    }
+    if (auth->password_pepper_file[0] != '\0' &&
+        !read_pepper_file(auth->password_pepper_file, &auth->passwords, error, error_size)) {
+        return false;
+    }
+    auth->blocklist = blocklist_load(auth->password_blocklist, error, error_size);
+    return auth->blocklist != NULL;
 }
 
 bool auth_start(struct service *service, char *error, size_t error_size) {
@@ -226,11 +296,6 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
                  TOKEN_SECRET_MIN);
         return false;
     }
-    if (auth->bcrypt_cost < BCRYPT_COST_WARN_BELOW) {
-        log_message(LOG_WARN, "bcrypt_cost_low", "advice",
-                    "BCRYPT_COST below " MINIMUM_TEXT(
-                        BCRYPT_COST_WARN_BELOW) " is for tests: such hashes are guessed quickly");
-    }
     const struct db_check_rules rules = {.schema = "auth",
                                          .version_min = service->schema_version_min,
                                          .version_max = service->schema_version_max};
@@ -240,13 +305,17 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
         return false;
     }
     int64_t hash_us = 0;
-    if (!try_hashing((unsigned)auth->bcrypt_cost, &hash_us)) {
-        snprintf(error, error_size, "libxcrypt cannot make a bcrypt hash");
+    if (!prepare_passwords(auth, error, error_size)) {
+        return false;
+    }
+    if (!try_hashing(&auth->passwords, &hash_us)) {
+        snprintf(error, error_size, "libxcrypt cannot make a hash");
         return false;
     }
     const struct workers_settings hashing = {.threads = hash_threads(),
                                              .queue_max = (size_t)auth->hash_queue_max,
                                              .scratch_size = password_scratch_size(),
+                                             .nice = HASH_NICE,
                                              .job_us = hash_us};
     auth->workers = workers_create(&hashing);
     if (auth->workers == NULL) {
@@ -273,6 +342,8 @@ void auth_stop(struct service *service) {
     published_free(auth->published);
     free(auth->published);
     auth->published = NULL;
+    blocklist_free(auth->blocklist);
+    explicit_bzero(&auth->passwords, sizeof auth->passwords);
 }
 
 /* ---- a thread ---- */

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "auth_api/attempt.h"
+#include "auth_api/blocklist.h"
+#include "auth_api/password.h"
 #include "auth_api/published.h"
 #include "auth_api/revocations.h"
 #include "service_kit/db.h"
@@ -28,6 +30,10 @@ struct auth_metrics {
 /* The process: read-only once the threads run. */
 struct auth {
     struct service_config service; /* first: the service kit fills it */
+    const char *password_method, *password_pepper_file, *password_blocklist;
+    struct password_policy passwords;
+    struct blocklist *blocklist;
+    int64_t yescrypt_cost;
     int64_t access_token_expire_minutes, bcrypt_cost, hash_queue_max, startup_timeout_ms;
     int64_t login_free_failures, login_wait_max_s, login_failures_max;
     int64_t login_known_free_failures, login_known_wait_max_s;

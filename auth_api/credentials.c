@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "auth_api/auth.h"
+#include "auth_api/blocklist.h"
 #include "service_kit/http.h"
 
 #define USERNAME_MIN 3
@@ -41,19 +43,41 @@ static const struct json_node *read_field(const struct json_node *body, const ch
     return NULL;
 }
 
-bool credentials_read(struct http_request *request, struct credentials *credentials,
-                      struct hashing *hashing) {
+const char *credentials_password_refusal(const struct auth *auth, const char *username,
+                                         const char *text, size_t length) {
+    const char *reason = password_refusal(text, length);
+    return reason != NULL ? reason : blocklist_refusal(auth->blocklist, username, text, length);
+}
+
+/* One that is common, or made of the name. */
+static bool refuse_common(struct http_request *request, const struct json_node *username,
+                          const struct json_node *password) {
+    const struct auth_thread *thread = http_thread_state(request);
+    const char *reason = credentials_password_refusal(thread->auth, username->text, password->text,
+                                                      password->length);
+    if (reason != NULL) {
+        http_reply_field(request, "password", reason);
+    }
+    return reason != NULL;
+}
+
+bool credentials_read(struct http_request *request, enum credentials_kind kind,
+                      struct credentials *credentials, struct hashing *hashing) {
     struct problem_field refused[2];
     size_t refused_count = 0;
     const struct json_node *body = http_json(request);
     const struct json_node *username =
         read_field(body, "username", credentials_name_refusal, refused, &refused_count);
-    const struct json_node *password =
-        read_field(body, "password", password_refusal, refused, &refused_count);
+    const struct json_node *password = read_field(
+        body, "password", kind == CREDENTIALS_NEW ? password_refusal : password_impossible, refused,
+        &refused_count);
     if (username == NULL || password == NULL) {
         const struct problem problem = {
             .kind = &PROBLEM_VALIDATION, .fields = refused, .field_count = refused_count};
         http_reply_problem(request, &problem);
+        return false;
+    }
+    if (kind == CREDENTIALS_NEW && refuse_common(request, username, password)) {
         return false;
     }
     memcpy(credentials->username, username->text, username->length);

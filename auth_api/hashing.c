@@ -17,13 +17,19 @@ void hashing_wipe(struct hashing *hashing) {
 
 static void process(struct workers_job *job, void *scratch) {
     struct hashing *hashing = (struct hashing *)job;
+    const struct password_policy *policy = &hashing->thread->auth->passwords;
     if (hashing->make) {
-        hashing->good = password_hash(hashing->password, hashing->password_length, hashing->cost,
-                                      scratch, hashing->made);
+        hashing->good = password_hash(hashing->password, hashing->password_length, policy, scratch,
+                                      hashing->made);
     } else {
         const size_t length = hashing->stored == NULL ? 0 : strlen(hashing->stored);
         hashing->good = password_verify(hashing->password, hashing->password_length,
-                                        hashing->stored, length, hashing->cost, scratch);
+                                        hashing->stored, length, policy, scratch);
+        hashing->remade = hashing->good && hashing->remake &&
+                          password_is_outdated(hashing->password, hashing->password_length,
+                                               hashing->stored, length, policy) &&
+                          password_hash(hashing->password, hashing->password_length, policy,
+                                        scratch, hashing->made);
     }
     hashing_wipe(hashing);
 }
@@ -48,7 +54,6 @@ bool hashing_start(struct hashing *hashing) {
     struct auth_thread *thread = http_thread_state(hashing->request);
     const struct auth_metrics *ids = &thread->auth->metrics;
     hashing->thread = thread;
-    hashing->cost = (unsigned)thread->auth->bcrypt_cost;
     hashing->begun_us = loop_clock_us();
     hashing->job.process = process;
     hashing->job.on_done = on_done;

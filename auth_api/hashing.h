@@ -36,7 +36,6 @@ struct hashing {
 
     /* Its own. */
     struct auth_thread *thread;
-    unsigned cost;
     int64_t begun_us;
 };
 

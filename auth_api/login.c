@@ -111,7 +111,7 @@ void login_create(struct http_request *request) {
     login->attempt.request = request;
     login->attempt.on_begun = on_begun;
     login->attempt.on_ended = on_ended;
-    if (!credentials_read(request, &credentials, &login->hashing)) {
+    if (!credentials_read(request, CREDENTIALS_OLD, &credentials, &login->hashing)) {
         return;
     }
     memcpy(login->attempt.username, credentials.username, sizeof login->attempt.username);

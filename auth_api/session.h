@@ -52,7 +52,7 @@ struct auth;
          "SELECT c.good, u.id, u.username, array_to_string(u.roles, ' '), auth.utc(u.created_at)"  \
          " FROM (SELECT auth.caller_is_good($1::uuid, $2::uuid) AS good) AS c"                     \
          " LEFT JOIN auth.users AS u ON c.good AND u.id = $1::uuid"},                              \
-        {"password_find", "SELECT c.good, u.password_hash"                                         \
+        {"password_find", "SELECT c.good, u.username"                                              \
                           " FROM (SELECT auth.caller_is_good($1::uuid, $2::uuid) AS good) AS c"    \
                           " LEFT JOIN auth.users AS u ON c.good AND u.id = $1::uuid"},             \
         {"password_refuse",                                                                        \

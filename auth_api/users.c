@@ -109,7 +109,8 @@ void users_create(struct http_request *request) {
     registration->hashing.request = request;
     registration->hashing.make = true;
     registration->hashing.on_end = on_hashed;
-    if (!credentials_read(request, &registration->credentials, &registration->hashing)) {
+    if (!credentials_read(request, CREDENTIALS_NEW, &registration->credentials,
+                          &registration->hashing)) {
         return;
     }
     http_request_hold(request);

@@ -19,6 +19,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "service_kit/memory.h"
 
@@ -76,6 +78,9 @@ static void note_duration(struct workers *workers, int64_t duration_us) {
 static void *run_thread(void *argument) {
     struct workers *workers = argument;
     const size_t scratch_size = workers->settings.scratch_size;
+    if (workers->settings.nice != 0) { /* of this thread alone, on Linux */
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), workers->settings.nice);
+    }
     void *scratch = memory_allocate(1, scratch_size);
     for (struct workers_job *job = take(workers); job != NULL; job = take(workers)) {
         bool in_time = job->deadline_us == 0 || loop_clock_us() < job->deadline_us;

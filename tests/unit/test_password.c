@@ -16,6 +16,12 @@
 #define TIMING_COST 9
 #define ROUNDS      7
 
+static const struct password_policy policy = {.method = PASSWORD_BCRYPT, .cost = COST};
+static const struct password_policy timing_policy = {.method = PASSWORD_BCRYPT,
+                                                     .cost = TIMING_COST};
+static const struct password_policy weaker_policy = {.method = PASSWORD_BCRYPT,
+                                                     .cost = TIMING_COST - 3};
+
 static void *scratch;
 
 static void setup(void) {
@@ -29,11 +35,11 @@ static void teardown(void) {
 
 static bool verify(const char *password, const char *stored) {
     return password_verify(password, strlen(password), stored, stored == NULL ? 0 : strlen(stored),
-                           COST, scratch);
+                           &policy, scratch);
 }
 
 static void hash(const char *password, char stored[static PASSWORD_STORED_SIZE]) {
-    ck_assert(password_hash(password, strlen(password), COST, scratch, stored));
+    ck_assert(password_hash(password, strlen(password), &policy, scratch, stored));
 }
 
 /* `count` times `piece`; free() it. */
@@ -79,8 +85,9 @@ END_TEST
 
 /* ---- Stored values ------------------------------------------------------------------------- */
 
-#define SALTED "abcdefghijklmnopqrstuu"
-#define HASHED "u4Z0UTd2h5gTdK8B8/dXwoqei4q3itq"
+#define SALTED     "abcdefghijklmnopqrstuu"
+#define YESCRYPTED "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+#define HASHED     "u4Z0UTd2h5gTdK8B8/dXwoqei4q3itq"
 
 static const struct {
     const char *stored;
@@ -98,6 +105,18 @@ static const struct {
      PASSWORD_FORM_UNKNOWN},
     {"v1$hmac-sha384", PASSWORD_FORM_UNKNOWN},
     {"v2$hmac-sha384$2b$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
+    {"v2$-$2b$05$" SALTED HASHED, PASSWORD_FORM_KEYED},
+    {"v2$p1$2b$05$" SALTED HASHED, PASSWORD_FORM_KEYED},
+    {"v2$p1$y$j9T$" SALTED "$" YESCRYPTED, PASSWORD_FORM_KEYED},
+    {"v2$P1$2b$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
+    {"v2$$2b$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
+    {"v2$abcdefghijklmnopq$2b$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
+    {"v2$p1$y$jZT$" SALTED "$" YESCRYPTED, PASSWORD_FORM_UNKNOWN},
+    {"v2$p1$y$j95$" SALTED "$" YESCRYPTED, PASSWORD_FORM_UNKNOWN},
+    {"v2$p1$y$j9T$" SALTED "$" YESCRYPTED "a", PASSWORD_FORM_UNKNOWN},
+    {"v2$p1$y$j9T$" SALTED YESCRYPTED, PASSWORD_FORM_UNKNOWN},
+    {"v2$p1$1$abcdefgh$G//4keteveJp0qb8z2DxG/", PASSWORD_FORM_UNKNOWN},
+    {"$y$j9T$" SALTED "$" YESCRYPTED, PASSWORD_FORM_UNKNOWN},
     {"v1$sha384$2b$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
     {"$2x$05$" SALTED HASHED, PASSWORD_FORM_UNKNOWN},
     {"$2$05$" SALTED HASHED "a", PASSWORD_FORM_UNKNOWN},
@@ -184,7 +203,7 @@ START_TEST(a_plain_hash_never_matches_more_than_72_bytes) {
     ck_assert(verify(first, vector));
     ck_assert(!verify(long_one, vector));
     for (size_t length = 73; length < sizeof long_one; length++) {
-        ck_assert(!password_verify(long_one, length, vector, strlen(vector), COST, scratch));
+        ck_assert(!password_verify(long_one, length, vector, strlen(vector), &policy, scratch));
     }
 }
 END_TEST
@@ -226,8 +245,10 @@ START_TEST(each_password_matches_itself_alone) {
     char *own = repeated(WHOLE[_i].piece, WHOLE[_i].count);
     char stored[PASSWORD_STORED_SIZE];
     hash(own, stored);
-    ck_assert_int_eq(password_stored_form(stored, strlen(stored)),
-                     strlen(own) > 72 ? PASSWORD_FORM_PREHASHED : PASSWORD_FORM_PLAIN);
+    ck_assert_int_eq(password_stored_form(stored, strlen(stored)), *own != 'a' ? PASSWORD_FORM_KEYED
+                                                                   : strlen(own) > 72
+                                                                       ? PASSWORD_FORM_PREHASHED
+                                                                       : PASSWORD_FORM_PLAIN);
     ck_assert(verify(own, stored));
     for (size_t i = 0; i < WHOLE_COUNT; i++) {
         char *other = repeated(WHOLE[i].piece, WHOLE[i].count);
@@ -281,7 +302,7 @@ static double verify_ms(const char *password, const char *stored) {
         struct timespec before, after;
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
         bool good = password_verify(password, strlen(password), stored,
-                                    stored == NULL ? 0 : strlen(stored), TIMING_COST, scratch);
+                                    stored == NULL ? 0 : strlen(stored), &timing_policy, scratch);
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
         ck_assert(!good);
         double ms = (double)(after.tv_sec - before.tv_sec) * 1e3 +
@@ -294,9 +315,9 @@ static double verify_ms(const char *password, const char *stored) {
 START_TEST(failures_cost_the_same) {
     char stored[PASSWORD_STORED_SIZE], weaker[PASSWORD_STORED_SIZE], marked[PASSWORD_STORED_SIZE];
     char *phrase = repeated("long password ", 8);
-    ck_assert(password_hash("some password", 13, TIMING_COST, scratch, stored));
-    ck_assert(password_hash("some password", 13, TIMING_COST - 3, scratch, weaker));
-    ck_assert(password_hash(phrase, strlen(phrase), TIMING_COST, scratch, marked));
+    ck_assert(password_hash("some password", 13, &timing_policy, scratch, stored));
+    ck_assert(password_hash("some password", 13, &weaker_policy, scratch, weaker));
+    ck_assert(password_hash(phrase, strlen(phrase), &timing_policy, scratch, marked));
     phrase[3] = '-';
     const double wrong_ms = verify_ms("wrong password", stored);
     const struct {
@@ -319,6 +340,132 @@ START_TEST(failures_cost_the_same) {
 }
 END_TEST
 
+/* ---- Keyed values --------------------------------------------------------------------------- */
+
+static bool verify_by(const struct password_policy *by, const char *password, const char *stored) {
+    return password_verify(password, strlen(password), stored, strlen(stored), by, scratch);
+}
+
+static void hash_by(const struct password_policy *by, const char *password,
+                    char stored[static PASSWORD_STORED_SIZE]) {
+    ck_assert(password_hash(password, strlen(password), by, scratch, stored));
+}
+
+static bool outdated(const struct password_policy *by, const char *password, const char *stored) {
+    return password_is_outdated(password, strlen(password), stored, strlen(stored), by);
+}
+
+/* However a letter was typed, it is the same one. */
+START_TEST(composed_and_decomposed_are_one_password) {
+    static const char *const spellings[][2] = {
+        {"caf\xC3\xA9-passwort", "cafe\xCC\x81-passwort"},
+        {"\xEF\xAC\x81nancial-aid", "financial-aid"},
+        {"\xEF\xBC\xB0"
+         "assword-wide",
+         "Password-wide"},
+        {"\xE2\x84\xABngstr\xC3\xB6m-unit", "A\xCC\x8Angstro\xCC\x88m-unit"},
+    };
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        char stored[PASSWORD_STORED_SIZE];
+        hash(spellings[i][0], stored);
+        ck_assert(verify(spellings[i][0], stored));
+        ck_assert_msg(verify(spellings[i][1], stored), "row %zu", i);
+        ck_assert(!verify("cafe-passwort", stored));
+    }
+}
+END_TEST
+
+/* 4 ligatures are 12 letters; 8 letters with their accents apart are 8. */
+START_TEST(characters_are_counted_after_nfkc) {
+    static const char ligatures[] = "\xEF\xAC\x83\xEF\xAC\x83\xEF\xAC\x83\xEF\xAC\x83";
+    ck_assert_ptr_null(password_refusal(ligatures, strlen(ligatures)));
+    char *apart = repeated("e\xCC\x81", 7);
+    ck_assert_ptr_nonnull(password_refusal(apart, strlen(apart)));
+    ck_assert_ptr_null(password_impossible(apart, strlen(apart))); /* 14 of the demo's */
+    free(apart);
+}
+END_TEST
+
+START_TEST(yescrypt_by_configuration) {
+    const struct password_policy yescrypt = {.method = PASSWORD_YESCRYPT, .cost = 4};
+    char stored[PASSWORD_STORED_SIZE], demo[PASSWORD_STORED_SIZE];
+    hash_by(&yescrypt, "some password", stored);
+    ck_assert_int_eq(strncmp(stored, "v2$-$y$j8T$", 11), 0);
+    ck_assert(verify_by(&yescrypt, "some password", stored));
+    ck_assert(!verify_by(&yescrypt, "some passworD", stored));
+    ck_assert(!outdated(&yescrypt, "some password", stored));
+    /* Users of the demo go on, and are hashed anew. */
+    hash("some password", demo);
+    ck_assert(verify_by(&yescrypt, "some password", demo));
+    ck_assert(outdated(&yescrypt, "some password", demo));
+    ck_assert(!verify_by(&yescrypt, "some passworD", demo));
+    /* And back. */
+    ck_assert(verify("some password", stored));
+    ck_assert(outdated(&policy, "some password", stored));
+    ck_assert(!verify_by(&yescrypt, "some password", "garbage"));
+}
+END_TEST
+
+START_TEST(weaker_ones_are_outdated) {
+    char stored[PASSWORD_STORED_SIZE];
+    hash("some password", stored);
+    ck_assert(!outdated(&policy, "some password", stored));
+    ck_assert(outdated(&weaker_policy, "some password", stored));
+    hash_by(&weaker_policy, "some password", stored);
+    ck_assert(!outdated(&policy, "some password", stored)); /* a stronger one stays */
+}
+END_TEST
+
+#define KEY_1 "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+#define KEY_2 "MTEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+START_TEST(peppers_turn_over) {
+    struct password_policy first = policy, both = policy, second = policy;
+    const char *reason = NULL;
+    ck_assert(password_read_peppers("p1 " KEY_1 "\n", strlen("p1 " KEY_1 "\n"), &first, &reason));
+    ck_assert(password_read_peppers("p2 " KEY_2 "\np1 " KEY_1, strlen("p2 " KEY_2 "\np1 " KEY_1),
+                                    &both, &reason));
+    ck_assert(password_read_peppers("p2 " KEY_2, strlen("p2 " KEY_2), &second, &reason));
+    char old[PASSWORD_STORED_SIZE], new[PASSWORD_STORED_SIZE], bare[PASSWORD_STORED_SIZE];
+    hash("some password", bare);
+    hash_by(&first, "some password", old);
+    ck_assert_int_eq(strncmp(old, "v2$p1$2b$", 9), 0);
+    ck_assert(verify_by(&first, "some password", old) && !outdated(&first, "some password", old));
+    ck_assert(verify_by(&first, "some password", bare) && outdated(&first, "some password", bare));
+    ck_assert(!verify("some password", old)); /* without the pepper it opens nothing */
+    ck_assert(verify_by(&both, "some password", old) && outdated(&both, "some password", old));
+    hash_by(&both, "some password", new);
+    ck_assert_int_eq(strncmp(new, "v2$p2$2b$", 9), 0);
+    ck_assert(verify_by(&second, "some password", new));
+    ck_assert(!verify_by(&second, "some password", old));
+    memcpy(second.peppers[0].name, "p1", 3); /* the name alone is not enough */
+    ck_assert(!verify_by(&second, "some password", old));
+}
+END_TEST
+
+START_TEST(files_that_hold_no_peppers) {
+    static const char *const texts[] = {"",
+                                        "\n",
+                                        "p1",
+                                        "p1 ",
+                                        "P1 " KEY_1,
+                                        KEY_1,
+                                        "p1 MDEyMw==",
+                                        "p1 " KEY_1 "\np1 " KEY_2,
+                                        "p1  " KEY_1,
+                                        "p1 " KEY_1 " ",
+                                        "abcdefghijklmnopq " KEY_1,
+                                        "p1 MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct password_policy read = policy;
+        const char *reason = NULL;
+        ck_assert_msg(!password_read_peppers(texts[i], strlen(texts[i]), &read, &reason), "'%s'",
+                      texts[i]);
+        ck_assert_ptr_nonnull(reason);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("password");
     TCase *tests = tcase_create("password");
@@ -337,6 +484,12 @@ int main(void) {
     tcase_add_test(tests, salts_differ);
     tcase_add_test(tests, nobody_matches_no_user);
     tcase_add_test(tests, failures_cost_the_same);
+    tcase_add_test(tests, composed_and_decomposed_are_one_password);
+    tcase_add_test(tests, characters_are_counted_after_nfkc);
+    tcase_add_test(tests, yescrypt_by_configuration);
+    tcase_add_test(tests, weaker_ones_are_outdated);
+    tcase_add_test(tests, peppers_turn_over);
+    tcase_add_test(tests, files_that_hold_no_peppers);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
