@@ -34,6 +34,8 @@ static bool empty_buffer(struct output *output) {
             output->error = errno;
             return false;
         }
+        if (output->on_written != NULL)
+            output->on_written(output->owner, output->bytes + done, (size_t)written);
         done += (size_t)written;
     }
     output->length = 0;

@@ -16,6 +16,9 @@ struct output {
     size_t bytes_max;       /* memory: beyond it the output has failed with EFBIG */
     uint64_t written_bytes; /* in all */
     int error;              /* errno of the first failure; 0: none */
+    /* Sees every byte that went to the descriptor, in order; NULL: nobody does. */
+    void (*on_written)(void *owner, const char *bytes, size_t length);
+    void *owner;
 };
 
 void output_to_descriptor(struct output *output, int fd);

@@ -1,0 +1,299 @@
+/*
+ * Design.  A position is a booking time in microseconds since 1970.  The journal only grows at its
+ * end, so what lies before a settled position never changes: an export ends, unless told
+ * otherwise, a few seconds ago, after every writer that could still book before that is done.
+ * Hence the same range has the same bytes, for ever, and the next export begins at the `to` of
+ * this one.
+ *
+ * Rows stream through; a transaction is held until its last entry, so that declarations can go
+ * before it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "reports/command.h"
+#include "reports/export.h"
+#include "reports/export_manifest.h"
+#include "reports/export_rows.h"
+#include "reports/moment.h"
+#include "reports/options.h"
+
+/* No statement of a writer is older than this when it gets its transaction number. */
+#define SETTLED_AFTER_US      5000000LL
+#define TRANSACTION_BYTES_MAX (32U << 20)
+#define PROGRESS_EVERY_ROWS   4096
+#define PROGRESS_BAR          30
+
+static const struct export_format *const FORMATS[] = {
+    &EXPORT_HLEDGER, &EXPORT_LEDGER, &EXPORT_BEANCOUNT, &EXPORT_CSV, &EXPORT_JSONL,
+};
+
+struct arguments {
+    const char *format, *from, *to, *manifest, *help;
+};
+
+struct run {
+    struct export export;
+    struct export_manifest manifest;
+    struct output stream; /* standard output */
+    struct output held;   /* the transaction at hand */
+    char transaction_id[EXPORT_UUID_TEXT];
+    bool progress;
+    int64_t first_position, last_position;
+    time_t shown_at;
+};
+
+static void print_help(void) {
+    puts("ledger_report export: the journal for a program that checks it, to standard output\n\n"
+         "usage: ledger_report export --format F [options]\n\n"
+         "  --format F        hledger, ledger, beancount, csv or jsonl\n"
+         "  --from P          from that position on (the beginning)\n"
+         "  --to P            before that position (5 s ago)\n"
+         "  --manifest FILE   range, counts, sums per currency and SHA-256 of the output\n\n"
+         "A position is a booking time: microseconds since 1970, as in a manifest, or a day\n"
+         "(2026-11-24: its first moment, UTC), or an RFC 3339 time. The same range gives the same\n"
+         "bytes again; the next export begins with the `to` of the manifest before.\n\n"
+         "example: ledger_report export --format hledger --manifest books.json > books.journal\n"
+         "         hledger -f books.journal check -s ordereddates");
+}
+
+static const struct export_format *find_format(const char *name) {
+    for (size_t i = 0; name != NULL && i < sizeof(FORMATS) / sizeof(FORMATS[0]); i++) {
+        if (strcmp(FORMATS[i]->name, name) == 0)
+            return FORMATS[i];
+    }
+    source_complain("--format must be hledger, ledger, beancount, csv or jsonl");
+    return NULL;
+}
+
+/* ---- the range ---- */
+
+/* The text that the database reads: digits as they are, everything else as a moment. */
+static bool read_position(const char *option, const char *text, char room[static MOMENT_TEXT_SIZE],
+                          const char **number, const char **moment) {
+    int64_t value = 0;
+    if (text == NULL)
+        return true;
+    if (strspn(text, "0123456789") == strlen(text)) {
+        *number = text;
+        return options_number(option, text, 0, 253370764800000000LL, &value);
+    }
+    *moment = room;
+    if (moment_parse(text, strlen(text), MOMENT_START, room))
+        return true;
+    source_complain("%s must be a number, a day (2026-11-24) or an RFC 3339 time "
+                    "(2026-11-24T12:00:00Z)",
+                    option);
+    return false;
+}
+
+static bool read_range(const struct arguments *given, struct source *source,
+                       struct export *export) {
+    char rooms[2][MOMENT_TEXT_SIZE];
+    const char *values[4] = {0};
+    if (!read_position("--from", given->from, rooms[0], &values[0], &values[1]) ||
+        !read_position("--to", given->to, rooms[1], &values[2], &values[3]))
+        return false;
+    PGresult *rows = source_query(
+        source,
+        "SELECT coalesce($1::bigint, (extract(epoch FROM $2::timestamptz) * 1000000)::bigint, 0),"
+        " coalesce($3::bigint, (extract(epoch FROM $4::timestamptz) * 1000000)::bigint),"
+        " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+        values, 4);
+    if (rows == NULL)
+        return false;
+    export->from = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    int64_t settled = strtoll(PQgetvalue(rows, 0, 2), NULL, 10) - SETTLED_AFTER_US;
+    export->to = PQgetisnull(rows, 0, 1) ? settled : strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
+    PQclear(rows);
+    bool good = export->to <= settled;
+    if (!good)
+        source_complain("--to: what is booked before position %lld can still become more; "
+                        "at most %lld",
+                        (long long)export->to, (long long)settled);
+    if (good && export->from > export->to) {
+        source_complain("--from lies behind --to (%lld, %lld)", (long long)export->from,
+                        (long long)export->to);
+        good = false;
+    }
+    return good;
+}
+
+/* ---- progress ---- */
+
+static void show_progress(struct run *run, bool done) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!done && now.tv_sec == run->shown_at)
+        return;
+    run->shown_at = now.tv_sec;
+    int64_t length = run->export.to - run->first_position;
+    int64_t permille = done ? 1000
+                       : length <= 0
+                           ? 0
+                           : (run->last_position - run->first_position) / (length / 1000 + 1);
+    char bar[PROGRESS_BAR + 1];
+    for (int i = 0; i < PROGRESS_BAR; i++)
+        bar[i] = (int64_t)i * 1000 / PROGRESS_BAR < permille ? '#' : '.';
+    bar[PROGRESS_BAR] = '\0';
+    fprintf(stderr, "\r[%s] %3d %%  %lld entries%s", bar, (int)(permille / 10),
+            (long long)run->manifest.entries, done ? "\n" : "");
+}
+
+/* ---- the stream ---- */
+
+static void declare(struct run *run, const struct export_row *row, bool new_account) {
+    struct export *export = &run->export;
+    bool is_new;
+    export_manifest_currency(&run->manifest, row, &is_new);
+    if (is_new && export->format->currency != NULL)
+        export->format->currency(export, row);
+    if (new_account && export->format->account != NULL)
+        export->format->account(export, row);
+}
+
+static void end_transaction(struct run *run) {
+    if (run->transaction_id[0] == '\0')
+        return;
+    run->export.output = &run->held;
+    if (run->export.format->transaction_end != NULL)
+        run->export.format->transaction_end(&run->export);
+    output_bytes(&run->stream, run->held.bytes, run->held.length);
+    run->held.length = 0;
+}
+
+static bool go_on(const struct run *run) {
+    if (run->held.error != 0)
+        source_complain("transaction %s is too large to export", run->transaction_id);
+    return run->held.error == 0 && run->stream.error == 0;
+}
+
+static bool on_entry(void *owner, const struct export_row *row) {
+    struct run *run = owner;
+    struct export *export = &run->export;
+    bool first = strcmp(run->transaction_id, row->transaction_id) != 0;
+    if (first) {
+        end_transaction(run);
+        memcpy(run->transaction_id, row->transaction_id, sizeof(run->transaction_id));
+        if (row->position != run->last_position || run->manifest.entries == 0)
+            export_date(row->position, export->date);
+        if (run->manifest.entries == 0)
+            run->first_position = row->position;
+        run->last_position = row->position;
+    }
+    export->output = &run->stream;
+    declare(run, row, row->seq == 1);
+    export->output = &run->held;
+    if (first && export->format->transaction != NULL)
+        export->format->transaction(export, row);
+    export->format->entry(export, row, first);
+    export_manifest_add(&run->manifest, row, first);
+    if (run->progress && run->manifest.entries % PROGRESS_EVERY_ROWS == 0)
+        show_progress(run, false);
+    return go_on(run);
+}
+
+static bool on_opening(void *owner, const struct export_row *row) {
+    struct run *run = owner;
+    export_date(run->export.from, run->export.date);
+    declare(run, row, true);
+    if (row->balance_after != 0)
+        run->export.format->opening(&run->export, row);
+    return go_on(run);
+}
+
+static bool on_closing(void *owner, const struct export_row *row) {
+    struct run *run = owner;
+    struct export_row dated = *row;
+    dated.position = run->last_position;
+    run->export.format->closing(&run->export, &dated);
+    return go_on(run);
+}
+
+/* Sorts and hashes in memory as far as this; beyond it the server uses its temporary files. */
+static bool set_memory(struct source *source) {
+    PGresult *rows = source_query(source, "SET LOCAL work_mem = '128MB'", NULL, 0);
+    PQclear(rows);
+    return rows != NULL;
+}
+
+static bool stream_journal(struct run *run, struct source *source) {
+    struct export *export = &run->export;
+    const struct export_format *format = export->format;
+    export->output = &run->stream;
+    if (format->begin != NULL)
+        format->begin(export);
+    if (format->openings && export->from > 0 &&
+        !export_rows(source, EXPORT_OPENINGS, export, on_opening, run))
+        return false;
+    if (!export_rows(source, EXPORT_ENTRIES, export, on_entry, run))
+        return false;
+    end_transaction(run);
+    export->output = &run->stream;
+    if (format->closings && run->manifest.entries > 0) {
+        output_text(&run->stream, "\n");
+        if (!export_rows(source, EXPORT_CLOSINGS, export, on_closing, run))
+            return false;
+    }
+    return go_on(run);
+}
+
+static int run_export(struct run *run, struct source *source, const char *manifest_path) {
+    if (!source_settle(source) || !source_begin_view(source) || !set_memory(source))
+        return EXIT_COULD_NOT_RUN;
+    bool good = stream_journal(run, source);
+    if ((good && !output_flush(&run->stream)) || run->stream.error != 0) {
+        source_complain("the export cannot be written: %s", strerrordesc_np(run->stream.error));
+        good = false;
+    }
+    run->export.output = &run->stream;
+    if (run->progress && good)
+        show_progress(run, true);
+    if (good && manifest_path != NULL)
+        good = export_manifest_write(&run->manifest, &run->export, manifest_path);
+    return good ? 0 : EXIT_COULD_NOT_RUN;
+}
+
+int command_export(int argc, char **argv) {
+    struct arguments given = {0};
+    const struct option_rule rules[] = {
+        {"--format", true, &given.format}, {"--from", true, &given.from},
+        {"--to", true, &given.to},         {"--manifest", true, &given.manifest},
+        {"--help", false, &given.help},
+    };
+    size_t words = 0;
+    if (!options_read(argc, argv, rules, sizeof(rules) / sizeof(rules[0]), NULL, 0, &words))
+        return EXIT_USAGE;
+    if (given.help != NULL) {
+        print_help();
+        return 0;
+    }
+    struct run run = {.progress = isatty(STDERR_FILENO) == 1};
+    run.export.format = find_format(given.format);
+    if (run.export.format == NULL)
+        return EXIT_USAGE;
+    struct source source;
+    int status = source_open(&source);
+    if (status != 0)
+        return status;
+    run.export.ledger_name = source.ledger_name;
+    output_to_descriptor(&run.stream, STDOUT_FILENO);
+    output_to_memory(&run.held, TRANSACTION_BYTES_MAX);
+    run.stream.on_written = export_manifest_bytes;
+    run.stream.owner = &run.manifest;
+    status = EXIT_COULD_NOT_RUN;
+    if (export_manifest_begin(&run.manifest)) {
+        status = read_range(&given, &source, &run.export)
+                     ? run_export(&run, &source, given.manifest)
+                     : EXIT_USAGE;
+    }
+    export_manifest_free(&run.manifest);
+    output_free(&run.held);
+    output_free(&run.stream);
+    source_close(&source);
+    return status;
+}

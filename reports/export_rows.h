@@ -1,0 +1,24 @@
+/*
+ * export_rows: the rows of an export out of the database, one by one, in COPY's binary form.
+ */
+#ifndef PACIOLI_REPORTS_EXPORT_ROWS_H
+#define PACIOLI_REPORTS_EXPORT_ROWS_H
+
+#include "reports/export.h"
+#include "reports/source.h"
+
+enum export_part {
+    EXPORT_OPENINGS, /* balances before the range, of accounts that move in it, by code */
+    EXPORT_ENTRIES,  /* the range */
+    EXPORT_CLOSINGS, /* balances at its end, of accounts that move in it, by code */
+};
+
+/*
+ * Calls back with each row; on_row returns false to stop.  False: stopped, or failed, after a
+ * message on standard error.
+ */
+__attribute__((warn_unused_result)) bool
+export_rows(struct source *source, enum export_part part, const struct export *export,
+            bool (*on_row)(void *owner, const struct export_row *row), void *owner);
+
+#endif
