@@ -1,9 +1,7 @@
 /*
- * Design.  A position is a booking time in microseconds since 1970.  The journal only grows at its
- * end, so what lies before a settled position never changes: an export ends, unless told
- * otherwise, a few seconds ago, after every writer that could still book before that is done.
- * Hence the same range has the same bytes, for ever, and the next export begins at the `to` of
- * this one.
+ * Design.  A position is a booking time in microseconds since 1970.  The export waits until nobody
+ * can book before its end any more (settle.h); from then on the same range has the same bytes, for
+ * ever, and the next export begins at the `to` of this one.
  *
  * Rows stream through; a transaction is held until its last entry, so that declarations can go
  * before it.
@@ -22,8 +20,6 @@
 #include "reports/moment.h"
 #include "reports/options.h"
 
-/* No statement of a writer is older than this when it gets its transaction number. */
-#define SETTLED_AFTER_US      5000000LL
 #define TRANSACTION_BYTES_MAX (32U << 20)
 #define PROGRESS_EVERY_ROWS   4096
 #define PROGRESS_BAR          30
@@ -52,7 +48,7 @@ static void print_help(void) {
          "usage: ledger_report export --format F [options]\n\n"
          "  --format F        hledger, ledger, beancount, csv or jsonl\n"
          "  --from P          from that position on (the beginning)\n"
-         "  --to P            before that position (5 s ago)\n"
+         "  --to P            before that position (now)\n"
          "  --manifest FILE   range, counts, sums per currency and SHA-256 of the output\n\n"
          "A position is a booking time: microseconds since 1970, as in a manifest, or a day\n"
          "(2026-11-24: its first moment, UTC), or an RFC 3339 time. The same range gives the same\n"
@@ -101,25 +97,18 @@ static bool read_range(const struct arguments *given, struct source *source,
     PGresult *rows = source_query(
         source,
         "SELECT coalesce($1::bigint, (extract(epoch FROM $2::timestamptz) * 1000000)::bigint, 0),"
-        " coalesce($3::bigint, (extract(epoch FROM $4::timestamptz) * 1000000)::bigint),"
-        " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+        " coalesce($3::bigint, (extract(epoch FROM coalesce($4::timestamptz, clock_timestamp()))"
+        " * 1000000)::bigint)",
         values, 4);
     if (rows == NULL)
         return false;
     export->from = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    int64_t settled = strtoll(PQgetvalue(rows, 0, 2), NULL, 10) - SETTLED_AFTER_US;
-    export->to = PQgetisnull(rows, 0, 1) ? settled : strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
+    export->to = strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
     PQclear(rows);
-    bool good = export->to <= settled;
+    bool good = export->from <= export->to;
     if (!good)
-        source_complain("--to: what is booked before position %lld can still become more; "
-                        "at most %lld",
-                        (long long)export->to, (long long)settled);
-    if (good && export->from > export->to) {
         source_complain("--from lies behind --to (%lld, %lld)", (long long)export->from,
                         (long long)export->to);
-        good = false;
-    }
     return good;
 }
 
@@ -243,7 +232,9 @@ static bool stream_journal(struct run *run, struct source *source) {
 }
 
 static int run_export(struct run *run, struct source *source, const char *manifest_path) {
-    if (!source_settle(source) || !source_begin_view(source) || !set_memory(source))
+    char moment[EXPORT_TIME_TEXT];
+    export_time(run->export.to, moment);
+    if (!source_settle(source, moment, false) || !source_begin_view(source) || !set_memory(source))
         return EXIT_COULD_NOT_RUN;
     bool good = stream_journal(run, source);
     if ((good && !output_flush(&run->stream)) || run->stream.error != 0) {

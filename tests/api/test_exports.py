@@ -1,0 +1,295 @@
+"""ledger_report export: what hledger, ledger and beancount say about the books, and whether they come to
+the same totals as we do; that a range is always the same bytes, and its parts the whole."""
+
+import csv
+import hashlib
+import io
+import json
+import subprocess
+import tempfile
+import uuid
+from collections import defaultdict
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from support.api import assert_ok, new_key
+from support.books import CURRENCIES, Books, make_currencies, run_tool
+from support.service import Service, base_environment
+from support.settings import binary, scaled
+
+PLAIN = ("hledger", "ledger", "beancount")
+FORMATS = (*PLAIN, "csv", "jsonl")
+HOSTILE = [
+    "; comment", "two  spaces", "tab\there", "line\nline", "a | b", "@ 5 USD", "= 7", "*", "!", "(code)",
+    "include /etc/passwd", '"quoted"', "back\\slash", "\u202egnp.exe", "emoji \U0001f4b0", " edges ",
+    "100 % %41", "=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\u2028end\u0085", "\ufeffbom", "{ }",
+    "\r\n2026-01-01 * forged\n    a  1 USD\n    b\n", "~ monthly", "é ü ъ 漢", "x" * 3000,
+]
+
+
+@pytest.fixture(scope="module")
+def database(databases):
+    database = databases.copy("wallet")
+    make_currencies(database)
+    return database
+
+
+@pytest.fixture(scope="module")
+def service(database, secret, folder):
+    service = Service("wallet_api", {**database.environment(), "JWT_SECRET": secret}, folder).start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def books(service, secret):
+    """Some thousand postings: single ones, and batches."""
+    books = Books(service, secret, seed=20261125)
+    books.happen(300)
+    for user in books.users:
+        own = [account for account, (owner, _) in books.accounts.items() if owner is user]
+        for _ in range(3):
+            operations = [{"type": "deposit", "account_id": (account := books.random.choice(own)),
+                           "amount": books.amount(books.accounts[account][1]),
+                           "idempotency_key": new_key()} for _ in range(150)]
+            assert_ok(user.http.post("/wallet/batch", json={"operations": operations}))
+    yield books
+    books.close()
+
+
+def plant(database, texts):
+    """Transactions with such descriptions, which an operator could give."""
+    database.execute("SET ROLE wallet_service")
+    with database.connect() as connection:
+        accounts = connection.execute(
+            "SELECT b.account_id, b.posted, b.entries FROM ledger.balance b JOIN ledger.account a"
+            " ON a.ledger_id = b.ledger_id AND a.id = b.account_id"
+            " WHERE a.asset = 'RUB' AND a.owner_id IS NOT NULL ORDER BY 1 LIMIT 2").fetchall()
+        state = {account: [posted, entries] for account, posted, entries in accounts}
+        for text in texts:
+            with connection.transaction():
+                plant_one(connection, state, text)
+
+
+def plant_one(connection, state, text):
+    transaction = uuid.uuid4()
+    legs = []
+    for account, amount in zip(state, (7, -7)):
+        state[account][0] += amount
+        state[account][1] += 1
+        legs.append((account, state[account][1], amount, state[account][0]))
+        connection.execute(
+            "UPDATE ledger.balance SET posted = %s, entries = %s WHERE ledger_id = 1 AND account_id = %s",
+            (*state[account], account))
+    connection.execute(
+        "WITH t AS (INSERT INTO ledger.transaction (ledger_id, id, kind, principal, idempotency_key,"
+        " request_digest, description) VALUES (1, %s, 'adjustment', %s, %s, sha256('x'), %s))"
+        " INSERT INTO ledger.entry (ledger_id, account_id, seq, transaction_id, amount, balance_after)"
+        " SELECT 1, a, s, %s, m, b FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::numeric[])"
+        " u(a, s, m, b)",
+        (transaction, transaction, text[:200] or "key", text, transaction, *map(list, zip(*legs))))
+
+
+def export(database, name, *arguments):
+    run = run_tool(database, "export", "--format", name, *arguments)
+    assert run.returncode == 0, run.stderr.decode()
+    assert run.stderr == b"", "expected silence without a terminal"
+    return run.stdout
+
+
+def programs_accept(folder, **texts):
+    """Each of the three programs reads its file and finds nothing."""
+    commands = {"hledger": ("hledger", "-f", "{}", "check", "-s", "ordereddates"),
+                "ledger": ("ledger", "--args-only", "--strict", "--pedantic", "-f", "{}", "bal"),
+                "beancount": ("bean-check", "{}")}
+    for name, text in texts.items():
+        path = folder / f"books.{name}"
+        path.write_bytes(text)
+        command = [part.format(path) for part in commands[name]]
+        run = subprocess.run(command, capture_output=True, timeout=scaled(120))
+        assert run.returncode == 0 and run.stderr == b"", (
+            f"{command}: {run.stdout[-600:]!r} {run.stderr[-2000:]!r}")
+
+
+def our_balances(database, to):
+    run = run_tool(database, "trial-balance", "--depth", "0", "--format", "json", "--as-of", to)
+    assert run.returncode == 0, run.stderr.decode()
+    return {(line["code"], line["currency"]): Decimal(line["balance"])
+            for line in json.loads(run.stdout)["lines"] if Decimal(line["balance"]) != 0}
+
+
+def hledger_balances(path):
+    run = subprocess.run(["hledger", "-f", path, "bal", "-N", "--flat", "-O", "csv", "--layout=bare"],
+                         capture_output=True, text=True, check=True, timeout=scaled(60))
+    return {(row["account"], row["commodity"].strip('"')): Decimal(row["balance"])
+            for row in csv.DictReader(io.StringIO(run.stdout)) if Decimal(row["balance"]) != 0}
+
+
+def ledger_balances(path):
+    run = subprocess.run(
+        ["ledger", "--args-only", "-f", path, "bal", "--flat", "--no-total", "--balance-format",
+         "%(account)\t%(quantity(scrub(display_total)))\t%(commodity(scrub(display_total)))\n"],
+        capture_output=True, text=True, check=True, timeout=scaled(60))
+    rows = (line.split("\t") for line in run.stdout.splitlines() if line)
+    return {(account, currency.strip('"')): Decimal(total) for account, total, currency in rows}
+
+
+def beancount_balances(path):
+    """By the account's code, which stands in its metadata."""
+    script = ("import sys; from beancount import loader; from beancount.core import data; import collections\n"
+              "entries, errors, _ = loader.load_file(sys.argv[1]); assert not errors, errors\n"
+              "codes = {e.account: e.meta['code'] for e in entries if isinstance(e, data.Open)}\n"
+              "sums = collections.Counter()\n"
+              "for e in entries:\n"
+              "  if isinstance(e, data.Transaction):\n"
+              "    for p in e.postings: sums[codes[p.account], p.units.currency] += p.units.number\n"
+              "for (code, currency), total in sums.items(): print(code, currency, total, sep='\\t')\n")
+    run = subprocess.run(["/usr/bin/python3", "-c", script, path], capture_output=True, text=True,
+                         check=True, timeout=scaled(120))
+    rows = (line.split("\t") for line in run.stdout.splitlines())
+    return {(code, currency): Decimal(total) for code, currency, total in rows if Decimal(total) != 0}
+
+
+def range_of(manifest):
+    return ("--from", str(manifest["from"]), "--to", str(manifest["to"]))
+
+
+def with_manifest(database, folder, name, *arguments):
+    path = folder / f"{name}.json"
+    text = export(database, name, "--manifest", str(path), *arguments)
+    manifest = json.loads(path.read_text())
+    assert manifest["format"] == name and manifest["ledger"] == "main"
+    assert manifest["sha256"] == hashlib.sha256(text).hexdigest()
+    assert manifest["bytes"] == len(text)
+    return text, manifest
+
+
+def test_three_programs_come_to_our_totals(database, books, tmp_path):
+    text, manifest = with_manifest(database, tmp_path, "hledger")
+    span = range_of(manifest)
+    texts = {"hledger": text, **{name: export(database, name, *span) for name in PLAIN[1:]}}
+    programs_accept(tmp_path, **texts)
+    ours = our_balances(database, moment_of(manifest["to"]))
+    assert {currency for _, currency in ours} == set(CURRENCIES)
+    assert hledger_balances(tmp_path / "books.hledger") == ours
+    assert ledger_balances(tmp_path / "books.ledger") == ours
+    assert beancount_balances(tmp_path / "books.beancount") == ours
+
+
+def moment_of(position):
+    """RFC 3339, without going through a float."""
+    at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=position)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_the_programs_find_what_is_wrong(database, books, tmp_path):
+    """The gate is one: a changed amount, a lost transaction, a wrong balance are refused."""
+    text = export(database, "hledger").decode()
+    blocks = text.split("\n\n")
+    middle = len(blocks) // 2
+    lines = blocks[middle].splitlines()
+    changed = "\n".join([lines[0], lines[1].replace("  ", "  1", 2), *lines[2:]])
+    for bad in ([*blocks[:middle], changed, *blocks[middle + 1:]],
+                [*blocks[:middle], *blocks[middle + 1:]]):
+        with pytest.raises(AssertionError):
+            programs_accept(tmp_path, hledger="\n\n".join(bad).encode())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_range_is_always_the_same_bytes(database, service, books, secret, tmp_path, name):
+    first, manifest = with_manifest(database, tmp_path, name)
+    books.happen(5)
+    again, its_manifest = with_manifest(database, tmp_path, name, *range_of(manifest))
+    assert again == first and its_manifest == manifest
+    assert export(database, name, "--to", moment_of(manifest["to"])) == first
+
+
+def test_parts_make_the_whole(database, books, tmp_path):
+    whole, manifest = with_manifest(database, tmp_path, "jsonl")
+    lines = whole.splitlines(keepends=True)
+    positions = sorted({json.loads(line)["position"] for line in lines})
+    edges = [0, *positions[len(positions) // 3:: len(positions) // 3][:2], manifest["to"]]
+    parts, sums = [], defaultdict(Decimal)
+    for begin, end in zip(edges, edges[1:]):
+        text, part = with_manifest(database, tmp_path, "jsonl", "--from", str(begin), "--to", str(end))
+        parts.append(text)
+        for currency in part["currencies"]:
+            assert currency["debit"] == currency["credit"]
+            sums[currency["currency"]] += Decimal(currency["debit"])
+        # Each part is a file that the programs accept by itself.
+        programs_accept(tmp_path, **{name: export(database, name, "--from", str(begin), "--to", str(end))
+                                     for name in PLAIN})
+    assert b"".join(parts) == whole
+    assert sums == {currency["currency"]: Decimal(currency["debit"])
+                    for currency in manifest["currencies"]}
+    assert manifest["transactions"] == len(lines)
+    assert manifest["entries"] == sum(len(json.loads(line)["entries"]) for line in lines)
+
+
+def test_hostile_text_stays_text(database, books, tmp_path):
+    plant(database, HOSTILE)
+    texts = {name: export(database, name) for name in FORMATS}
+    programs_accept(tmp_path, **{name: texts[name] for name in PLAIN})
+    lines = [json.loads(line) for line in texts["jsonl"].splitlines()]
+    assert [line["description"] for line in lines if line["kind"] == "adjustment"] == HOSTILE
+    # hledger reads as many transactions, and each description in its escaped form.
+    run = subprocess.run(["hledger", "-f", tmp_path / "books.hledger", "print", "-O", "json"],
+                         capture_output=True, check=True, timeout=scaled(60))
+    transactions = json.loads(run.stdout)
+    assert len(transactions) == len(lines)
+    seen = [unescaped(t["tdescription"]) for t in transactions
+            if t["tdescription"].startswith("adjustment")]
+    assert seen == [f"adjustment | {text}" for text in HOSTILE]
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].decode(), newline="")))
+    cells = [row["description"] for row in rows if row["kind"] == "adjustment"][::2]
+    assert [cell.removeprefix("'") for cell in cells] == HOSTILE
+    assert not [cell for row in rows for name, cell in row.items()
+                if name not in ("amount", "balance_after") and cell[:1] in tuple("=+-@\t\r")]
+
+
+def unescaped(text):
+    raw, at = bytearray(), 0
+    data = text.encode()
+    while at < len(data):
+        if data[at:at + 1] == b"%":
+            raw.append(int(data[at + 1:at + 3], 16))
+            at += 3
+        else:
+            raw.append(data[at])
+            at += 1
+    return raw.decode()
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    ((), 64, "--format"),
+    (("--format", "qif"), 64, "--format"),
+    (("--format", "csv", "--from", "x"), 64, "--from"),
+    (("--format", "csv", "--from", "99999999999999999999"), 64, "--from"),
+    (("--format", "csv", "--from", "2", "--to", "1"), 64, "--from"),
+    (("--format", "csv", "--to", "2999-01-01"), 2, "passed"),
+    (("--format", "csv", "--manifest", "/nowhere/m"), 2, "/nowhere/m"),
+    (("--format", "csv", "word"), 64, "word"),
+])
+def test_what_it_refuses(database, books, arguments, status, words):
+    run = run_tool(database, "export", *arguments)
+    assert run.returncode == status and words in run.stderr.decode(), run
+
+
+def test_an_empty_range(database, books, tmp_path):
+    for name in FORMATS:
+        text, manifest = with_manifest(database, tmp_path, name, "--to", "1")
+        assert manifest["entries"] == 0 and manifest["currencies"] == []
+        if name in PLAIN:
+            programs_accept(tmp_path, **{name: text})
+
+
+def test_a_full_disk_is_told(database, books):
+    with open("/dev/full", "wb") as full:
+        with tempfile.TemporaryDirectory() as folder:
+            run = subprocess.run([binary("ledger_report"), "export", "--format", "csv"], cwd=folder,
+                                 stdout=full, stderr=subprocess.PIPE,
+                                 env={**base_environment(), **database.environment()},
+                                 timeout=scaled(60))
+    assert run.returncode == 2 and b"cannot be written" in run.stderr
