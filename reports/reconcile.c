@@ -22,28 +22,32 @@
 
 /* What is older than all that is open, and farther away than a match may be, is left out. */
 #define SINCE                                                                                      \
-    "SELECT least((SELECT min(l.booked_on) FROM ledger.statement_line l"                           \
-    "  WHERE l.ledger_id = $1::integer AND l.account_id = $2::uuid AND NOT EXISTS ("               \
+    "SELECT least((SELECT min(f.booked_on) FROM (SELECT l.booked_on, EXISTS ("                     \
     "   SELECT FROM ledger.statement_match_line m WHERE m.ledger_id = l.ledger_id"                 \
-    "    AND m.account_id = l.account_id AND m.statement = l.statement AND m.n = l.n)),"           \
-    " (SELECT min(b.found_at)::date FROM ledger.statement_break b WHERE b.ledger_id = $1::integer" \
-    "  AND b.account_id = $2::uuid AND b.seq IS NOT NULL AND NOT EXISTS ("                         \
+    "    AND m.account_id = l.account_id AND m.statement = l.statement AND m.n = l.n) AS settled"  \
+    "  FROM ledger.statement_line l"                                                               \
+    "  WHERE l.ledger_id = $1::integer AND l.account_id = $2::uuid OFFSET 0) f"                    \
+    "  WHERE NOT f.settled), (SELECT min(f.found_on) FROM ("                                       \
+    "  SELECT b.found_at::date AS found_on, EXISTS ("                                              \
     "   SELECT FROM ledger.statement_match_entry m WHERE m.ledger_id = b.ledger_id"                \
-    "    AND m.account_id = b.account_id AND m.seq = b.seq)),"                                     \
+    "    AND m.account_id = b.account_id AND m.seq = b.seq) AS settled"                            \
+    "  FROM ledger.statement_break b WHERE b.ledger_id = $1::integer"                              \
+    "   AND b.account_id = $2::uuid AND b.seq IS NOT NULL OFFSET 0) f WHERE NOT f.settled),"       \
     " (SELECT max(s.closed_on) FROM ledger.statement s"                                            \
     "  WHERE s.ledger_id = $1::integer AND s.account_id = $2::uuid)) - 400"
 
 static const char LINES_SQL[] =
     "SELECT l.statement, l.n, l.booked_on - DATE '1970-01-01', l.amount, l.reversal,"
-    " m.match_id IS NOT NULL,"
+    " EXISTS (SELECT FROM ledger.statement_match_line m WHERE m.ledger_id = l.ledger_id"
+    "  AND m.account_id = l.account_id AND m.statement = l.statement AND m.n = l.n),"
     " array_to_string(l.refs || nullif(l.bank_reference, ''), E'\\x1f'), true"
-    " FROM ledger.statement_line l LEFT JOIN ledger.statement_match_line m"
-    "  USING (ledger_id, account_id, statement, n)"
+    " FROM ledger.statement_line l"
     " WHERE l.ledger_id = $1::integer AND l.account_id = $2::uuid AND l.booked_on >= (" SINCE ")";
 
 static const char ENTRIES_SQL[] =
     "SELECT 0, e.seq, (t.effective_at AT TIME ZONE 'UTC')::date - DATE '1970-01-01', e.amount,"
-    " t.kind = 'reversal', m.match_id IS NOT NULL,"
+    " t.kind = 'reversal', EXISTS (SELECT FROM ledger.statement_match_entry m"
+    "  WHERE m.ledger_id = e.ledger_id AND m.account_id = e.account_id AND m.seq = e.seq),"
     " concat_ws(E'\\x1f', t.id, t.idempotency_key, t.metadata ->> 'reference',"
     "  t.metadata ->> 'end_to_end_id', t.metadata ->> 'bank_reference'),"
     " (t.effective_at AT TIME ZONE 'UTC')::date BETWEEN c.opened_on AND c.closed_on"
@@ -51,8 +55,6 @@ static const char ENTRIES_SQL[] =
     "  WHERE ledger_id = $1::integer AND account_id = $2::uuid) c"
     " JOIN ledger.entry e ON e.ledger_id = $1::integer AND e.account_id = $2::uuid"
     " JOIN ledger.transaction t ON t.ledger_id = e.ledger_id AND t.id = e.transaction_id"
-    " LEFT JOIN ledger.statement_match_entry m"
-    "  ON m.ledger_id = e.ledger_id AND m.account_id = e.account_id AND m.seq = e.seq"
     " WHERE t.effective_at >= (" SINCE ") AND t.effective_at < c.closed_on + 32";
 
 static const char MATCH_SQL[] =
@@ -79,30 +81,34 @@ static const char BREAK_SQL[] =
     "  AND b.account_id = $2::uuid AND (b.seq = x.seq OR (b.statement = x.statement AND b.n = "
     "x.n)))";
 
-/* A state that is the same as before is no event. */
+/*
+ * A state that is the same as before is no event.  Each look-up is by a whole key, in a subquery of
+ * its own: the tables are new to the planner when the first statement is imported.
+ */
 static const char EVENT_SQL[] =
     "INSERT INTO ledger.statement_break_event (ledger_id, break_id, n, status, category, owner,"
     " reason, match_id, made_by)"
     " SELECT b.ledger_id, b.id, coalesce(v.n, 0) + 1,"
-    "  CASE WHEN m.match_id IS NULL THEN 'open' ELSE 'resolved' END,"
+    "  CASE WHEN b.match_id IS NULL THEN 'open' ELSE 'resolved' END,"
     "  coalesce(x.category, v.category), v.owner,"
-    "  CASE WHEN m.match_id IS NULL THEN v.reason ELSE 'matched in pass ' || m.pass END,"
-    "  m.match_id, $4"
-    " FROM ledger.statement_break b"
+    "  CASE WHEN b.match_id IS NULL THEN v.reason ELSE 'matched in pass ' || (SELECT g.pass"
+    "   FROM ledger.statement_match g WHERE g.ledger_id = b.ledger_id"
+    "    AND g.account_id = b.account_id AND g.id = b.match_id) END,"
+    "  b.match_id, $4"
+    " FROM (SELECT k.*, coalesce((SELECT l.match_id FROM ledger.statement_match_line l"
+    "    WHERE l.ledger_id = k.ledger_id AND l.account_id = k.account_id"
+    "     AND l.statement = k.statement AND l.n = k.n), (SELECT e.match_id"
+    "    FROM ledger.statement_match_entry e WHERE e.ledger_id = k.ledger_id"
+    "     AND e.account_id = k.account_id AND e.seq = k.seq)) AS match_id"
+    "   FROM ledger.statement_break k"
+    "   WHERE k.ledger_id = $1::integer AND k.account_id = $2::uuid OFFSET 0) b"
     " LEFT JOIN LATERAL (SELECT e.* FROM ledger.statement_break_event e"
     "  WHERE e.ledger_id = b.ledger_id AND e.break_id = b.id ORDER BY e.n DESC LIMIT 1) v ON true"
     " LEFT JOIN jsonb_to_recordset($3::jsonb) AS x (statement integer, n integer, seq bigint,"
-    "  category text) ON x.seq = b.seq OR (x.statement = b.statement AND x.n = b.n)"
-    " LEFT JOIN LATERAL (SELECT k.match_id, g.pass FROM (SELECT l.match_id"
-    "   FROM ledger.statement_match_line l WHERE l.ledger_id = b.ledger_id"
-    "    AND l.account_id = b.account_id AND l.statement = b.statement AND l.n = b.n"
-    "   UNION ALL SELECT e.match_id FROM ledger.statement_match_entry e"
-    "    WHERE e.ledger_id = b.ledger_id AND e.account_id = b.account_id AND e.seq = b.seq) k"
-    "   JOIN ledger.statement_match g ON g.ledger_id = b.ledger_id"
-    "    AND g.account_id = b.account_id AND g.id = k.match_id) m ON true"
-    " WHERE b.ledger_id = $1::integer AND b.account_id = $2::uuid"
-    "  AND v.status IS DISTINCT FROM 'resolved'"
-    "  AND (m.match_id IS NOT NULL OR (x.category IS NOT NULL"
+    "  category text) ON coalesce(x.statement, 0) = coalesce(b.statement, 0)"
+    "   AND coalesce(x.n, 0) = coalesce(b.n, 0) AND coalesce(x.seq, 0) = coalesce(b.seq, 0)"
+    " WHERE v.status IS DISTINCT FROM 'resolved'"
+    "  AND (b.match_id IS NOT NULL OR (x.category IS NOT NULL"
     "   AND x.category IS DISTINCT FROM v.category))";
 
 static const char OPEN_SQL[] =

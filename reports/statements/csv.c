@@ -175,7 +175,11 @@ static bool read_amount(struct csv *csv, const char *text, const char *field, mo
             continue;
         } else if (used + 1 < sizeof(plain) &&
                    ((*c >= '0' && *c <= '9') || *c == csv->mapping.decimal)) {
-            plain[used++] = *c == csv->mapping.decimal ? '.' : *c;
+            plain[used] = *c;
+            if (*c == csv->mapping.decimal) {
+                plain[used] = '.';
+            }
+            used++;
         } else {
             return fail(csv, field, "is not an amount");
         }

@@ -131,7 +131,11 @@ static char *normalise(const char *text) {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
         if (!(uuid && text[i] == '-')) {
-            copy[used++] = text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 32) : text[i];
+            copy[used] = text[i];
+            if (text[i] >= 'a' && text[i] <= 'z') {
+                copy[used] = (char)(text[i] - 'a' + 'A');
+            }
+            used++;
         }
     }
     return copy;

@@ -7,6 +7,7 @@
  * ({1:...}{4: ... -}) is skipped where there is one.  Of :86: the references that the usual
  * structures name (EREF+ in ?20-?29, /EREF/) are taken.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "reports/statements/builder.h"
@@ -162,8 +163,8 @@ static bool open_statement(struct mt940 *mt) {
 
 static bool read_opening(struct mt940 *mt) {
     const bool goes_on = mt->tag[2] == 'M';
-    money_minor amount;
-    int32_t day;
+    money_minor amount = 0;
+    int32_t day = 0;
     if (mt->balance_open) {
         return fail(mt, "stands before the balance before it is closed");
     }
@@ -272,7 +273,7 @@ static bool read_line_references(struct mt940 *mt, struct statement_line *line, 
 }
 
 static bool read_line(struct mt940 *mt) {
-    bool credit, reversal;
+    bool credit = false, reversal = false;
     if (!mt->balance_open) {
         return fail(mt, "stands outside of a statement");
     }

@@ -7,6 +7,7 @@
  * alone.  OFX has no opening balance (it is counted back from LEDGERBAL) and no id of a statement
  * (the dates of its list of transactions are taken).  FITID is unique in a file, or it is refused.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "ledger_core/engine/asset.h"
 #include "reports/statements/builder.h"
@@ -314,7 +315,9 @@ bool builder_amount(struct builder *builder, const char *text, size_t length, un
     }
     memcpy(plain, text, length);
     for (size_t i = 0; i < length; i++) {
-        plain[i] = plain[i] == ',' ? '.' : plain[i];
+        if (plain[i] == ',') {
+            plain[i] = '.';
+        }
     }
     if (plain[length - 1] == '.') { /* MT940 writes "100," */
         length--;
