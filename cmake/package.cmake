@@ -16,6 +16,8 @@ install(FILES ${ops}/debian/README.md ${ops}/debian/copyright
         DESTINATION share/doc/pacioli COMPONENT host)
 install(FILES ${PROJECT_BINARY_DIR}/sbom.spdx.json DESTINATION share/doc/pacioli
         COMPONENT host OPTIONAL)
+file(CREATE_LINK ../lib/pacioli/bin/ledger_report ${PROJECT_BINARY_DIR}/ledger_report SYMBOLIC)
+install(FILES ${PROJECT_BINARY_DIR}/ledger_report DESTINATION bin COMPONENT host)
 # Secrets: nobody but root reads them; systemd hands each service its own.
 install(FILES ${ops}/debian/auth.env ${ops}/debian/wallet.env ${ops}/debian/migrate.env
         DESTINATION /etc/pacioli PERMISSIONS OWNER_READ OWNER_WRITE COMPONENT host)

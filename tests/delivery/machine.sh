@@ -15,7 +15,7 @@ machine_clean_up() {
     fi
     if [[ -n ${CONTAINERS_CONF:-} ]]; then
         podman stop --time 5 "$host_name" >/dev/null 2>&1 || true
-        podman rm --force --volumes "$host_name" >/dev/null 2>&1 || true
+        podman rm --force --volumes "$host_name" "$host_name-systemd" >/dev/null 2>&1 || true
         rm -rf "$work/host"
         if [[ -z $keep ]]; then
             podman rmi --all --force >/dev/null 2>&1 || true
@@ -186,4 +186,20 @@ machine_check_secrets() {
     done < <(grep -oE '[0-9a-f]{64}' "$environment" | sort -u)
     [[ -z $(on_host_console find /opt/pacioli/releases -path '*/secrets/*' -type f -perm /077) ]] ||
         die "a file with secrets on the host can be read by others"
+}
+
+# The package of the first commit, in a clean root with systemd.
+machine_check_package() {
+    local deb
+    step "Making the clean root" "$work/log/systemd.log" build_standin systemd \
+        localhost/pacioli-test/systemd:1
+    deb=$(cd "$clone" && git checkout --quiet --detach "$first" && ops/package 2>"$work/log/package.log")
+    podman rm --force "$host_name-systemd" >/dev/null 2>&1 || true
+    podman run --detach --name "$host_name-systemd" --privileged --systemd=always \
+        localhost/pacioli-test/systemd:1 >/dev/null
+    podman cp "$deb" "$host_name-systemd:/root/pacioli.deb"
+    podman cp "$repo/tests/delivery/check-package" "$host_name-systemd:/root/check-package"
+    podman exec "$host_name-systemd" /root/check-package /root/pacioli.deb ||
+        die "the Debian package is not as it should be"
+    podman rm --force "$host_name-systemd" >/dev/null 2>&1
 }
