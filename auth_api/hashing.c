@@ -50,6 +50,21 @@ static void on_done(struct workers_job *job) {
     hashing->on_end(hashing);
 }
 
+static void refuse(struct http_request *request) {
+    struct auth_thread *thread = http_thread_state(request);
+    metrics_add(thread->metrics, thread->number, thread->auth->metrics.hash_refused, 1);
+    auth_reply_later(request, &PROBLEM_OVERLOADED);
+}
+
+bool hashing_has_room(struct http_request *request) {
+    const struct auth_thread *thread = http_thread_state(request);
+    if (workers_has_room(thread->auth->workers, http_deadline_us(request))) {
+        return true;
+    }
+    refuse(request);
+    return false;
+}
+
 bool hashing_start(struct hashing *hashing) {
     struct auth_thread *thread = http_thread_state(hashing->request);
     const struct auth_metrics *ids = &thread->auth->metrics;
@@ -64,7 +79,6 @@ bool hashing_start(struct hashing *hashing) {
         return true;
     }
     hashing_wipe(hashing);
-    metrics_add(thread->metrics, thread->number, ids->hash_refused, 1);
-    auth_reply_later(hashing->request, &PROBLEM_OVERLOADED);
+    refuse(hashing->request);
     return false;
 }

@@ -41,6 +41,9 @@ struct hashing {
 
 /* False: the queue is full, on_end is not called, and the request was answered with 503. */
 __attribute__((warn_unused_result)) bool hashing_start(struct hashing *hashing);
+/* False: the queue is full now, and the request was answered with 503: before anything is done that
+ * would have to be undone. */
+__attribute__((warn_unused_result)) bool hashing_has_room(struct http_request *request);
 void hashing_wipe(struct hashing *hashing);
 
 #endif

@@ -115,6 +115,10 @@ void login_create(struct http_request *request) {
         return;
     }
     memcpy(login->attempt.username, credentials.username, sizeof login->attempt.username);
+    if (!hashing_has_room(request)) {
+        hashing_wipe(&login->hashing);
+        return;
+    }
     http_request_hold(request);
     if (!attempt_begin(&login->attempt)) {
         hashing_wipe(&login->hashing);

@@ -132,12 +132,25 @@ struct workers *workers_create(const struct workers_settings *settings) {
 
 /* Those that wait go first, one round of all threads after the other; then the job itself, and what
  * the threads are busy with now. */
-static bool would_be_late(const struct workers *workers, const struct workers_job *job) {
-    if (job->deadline_us == 0 || workers->queued == 0) {
+static bool would_be_late(const struct workers *workers, int64_t deadline_us) {
+    if (deadline_us == 0 || workers->queued == 0) {
         return false;
     }
     int64_t rounds = (int64_t)(workers->queued / workers->settings.threads) + 2;
-    return loop_clock_us() + rounds * workers->average_us > job->deadline_us;
+    return loop_clock_us() + rounds * workers->average_us > deadline_us;
+}
+
+/* With the mutex held. */
+static bool has_room(const struct workers *workers, int64_t deadline_us) {
+    return workers->queued < workers->settings.queue_max && !workers->stopping &&
+           !would_be_late(workers, deadline_us);
+}
+
+bool workers_has_room(struct workers *workers, int64_t deadline_us) {
+    pthread_mutex_lock(&workers->mutex);
+    bool room = has_room(workers, deadline_us);
+    pthread_mutex_unlock(&workers->mutex);
+    return room;
 }
 
 bool workers_submit(struct workers *workers, struct loop *loop, struct workers_job *job) {
@@ -146,8 +159,7 @@ bool workers_submit(struct workers *workers, struct loop *loop, struct workers_j
     job->next = NULL;
     job->processed = false;
     pthread_mutex_lock(&workers->mutex);
-    bool room = workers->queued < workers->settings.queue_max && !workers->stopping &&
-                !would_be_late(workers, job);
+    bool room = has_room(workers, job->deadline_us);
     if (room) {
         *workers->last = job;
         workers->last = &job->next;

@@ -49,6 +49,8 @@ struct workers *workers_create(const struct workers_settings *settings);
 __attribute__((warn_unused_result)) bool workers_submit(struct workers *workers, struct loop *loop,
                                                         struct workers_job *job);
 
+/* Would a job with that deadline be taken now?  Any thread. */
+bool workers_has_room(struct workers *workers, int64_t deadline_us);
 /* Jobs that wait, of all loops.  Any thread. */
 size_t workers_queued(struct workers *workers);
 
