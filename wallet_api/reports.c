@@ -75,16 +75,24 @@ static void log_failure(const struct report_call *call, const struct db_result *
     log_end(&line);
 }
 
+/* Too late, for whatever reason: nothing is wrong with the request. */
+static void on_deadline(void *owner) {
+    const struct report_call *call = owner;
+    const struct problem problem = {.kind = &PROBLEM_DEADLINE, .retry_after_s = RETRY_AFTER_S};
+    http_reply_problem(call->request, &problem);
+}
+
 /* Answers for whatever is no success. */
-static bool succeeded(const struct report_call *call, const struct db_result *result) {
-    static const char query_canceled[] = "57014";
+static bool succeeded(struct report_call *call, const struct db_result *result) {
+    static const char query_canceled[] = "57014", lock_not_available[] = "55P03";
     if (result->end == DB_END_OK && result->statements[0] != NULL) {
         return true;
     }
     if (result->end == DB_END_LOST || result->end == DB_END_UNSENT) {
         handler_reply_busy(call->request, false);
-    } else if (strcmp(result->sqlstate, query_canceled) == 0) {
-        http_reply_kind(call->request, &PROBLEM_DEADLINE, NULL);
+    } else if (strcmp(result->sqlstate, query_canceled) == 0 ||
+               strcmp(result->sqlstate, lock_not_available) == 0) {
+        on_deadline(call);
     } else {
         log_failure(call, result);
         http_reply_kind(call->request, &PROBLEM_INTERNAL, NULL);
@@ -229,13 +237,6 @@ static void on_done(void *owner, const struct db_result *result) {
     } else {
         settle_later(call);
     }
-}
-
-/* The moment had no end of its writers in time: nothing is wrong with the request. */
-static void on_deadline(void *owner) {
-    const struct report_call *call = owner;
-    const struct problem problem = {.kind = &PROBLEM_DEADLINE, .retry_after_s = RETRY_AFTER_S};
-    http_reply_problem(call->request, &problem);
 }
 
 /* ---- GET /reports/..., GET /wallet/accounts/{id}/statement ---- */

@@ -423,8 +423,11 @@ void *wallet_thread_start(struct service_thread *service_thread) {
 }
 
 bool wallet_thread_ready(void *state, const char **reason) {
-    const struct wallet_thread *thread = state;
-    if (!journal_ready(thread->journal) || !db_pool_ready(thread->reader.pool)) {
+    struct wallet_thread *thread = state;
+    /* Reports are waited for at the start; that they are away later stops nothing else. */
+    thread->reports_seen = thread->reports_seen || db_pool_ready(thread->reports);
+    if (!journal_ready(thread->journal) || !db_pool_ready(thread->reader.pool) ||
+        !thread->reports_seen) {
         *reason = "database";
         return false;
     }

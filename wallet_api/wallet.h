@@ -67,6 +67,7 @@ struct wallet_thread {
     struct journal *journal;
     struct reader reader;
     struct db_pool *reports;
+    bool reports_seen; /* its connections have been ready once */
     struct db_schema *schema;
     struct uuid_generator uuids;
     size_t controls;         /* operators' and auditors' statements in flight */

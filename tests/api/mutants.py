@@ -205,6 +205,7 @@ class Workshop:
 
     def make(self):
         self.run("cmake", "--build", "--preset", "release", "--target", "auth_api", "wallet_api",
+                 "ledger_report",
                  "web_assets", cwd=self.tree)
 
     def test(self, file, chosen):

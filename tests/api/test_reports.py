@@ -5,7 +5,8 @@ import io
 import random
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -16,6 +17,8 @@ from support.books import (CURRENCIES, Books, Reader, make_currencies, moment_te
                            text_of, times_to_ask, trial_balance)
 from support.databases import check_invariants
 from support.service import Service
+from support.settings import scaled
+from support.waiting import wait_until
 
 NAMES = ("accounts", "trial-balance", "balance-sheet", "income-statement", "journal",
          "customer-balances", "daily-movement")
@@ -295,6 +298,36 @@ def test_a_moment_that_is_not_settled_in_time_is_told_so(reader, books, database
         assert_ok(reader.get("trial-balance"))
         writer.rollback()
     assert_ok(reader.get("trial-balance", as_of=now))
+
+
+# ---- load and failure ----
+
+def test_reports_that_take_long_keep_nobody_else_waiting(reader, books, database):
+    account = next(iter(books.accounts))
+    user, _ = books.accounts[account]
+    with database.connect() as blocker, ThreadPoolExecutor(24) as pool:
+        blocker.autocommit = False
+        blocker.execute("LOCK TABLE ledger.ledger IN ACCESS EXCLUSIVE MODE")  # only journal reads it
+        asked = [pool.submit(reader.get, "journal") for _ in range(24)]
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert_ok(user.http.get(f"/wallet/accounts/{account}"))
+        assert time.monotonic() - begun < scaled(1), "expected other reads to go on"
+        answers = [one.result() for one in asked]
+        blocker.rollback()
+    problems = Counter(assert_problem(answer, 503)["type"].rpartition(":")[2] for answer in answers)
+    assert problems["overloaded"] >= 24 - 1 - 16, problems
+    assert problems["overloaded"] + problems["deadline"] == 24, problems
+    wait_until(lambda: reader.get("journal").status_code == 200, "the queue to be empty again", 10)
+
+
+def test_a_lost_connection_is_made_again(reader, books, database):
+    database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                     " WHERE datname = current_database() AND application_name LIKE '%% reports'")
+    response = reader.get("trial-balance")
+    if response.status_code != 200:
+        assert_problem(response, 503)
+    wait_until(lambda: reader.get("trial-balance").status_code == 200, "reports again", 10)
 
 
 # ---- what is refused ----
