@@ -17,6 +17,8 @@ int command_report(int argc, char **argv);
 int command_import_statement(int argc, char **argv);
 /* The report of that name, and what is done about breaks: assign, resolve, match. */
 int command_breaks(int argc, char **argv);
+/* The books proven from their rows; --help included. */
+int command_check(int argc, char **argv);
 /* The journal as a stream for programs outside; --help included. */
 int command_export(int argc, char **argv);
 

@@ -12,6 +12,7 @@
 static const struct command COMMANDS[] = {
     {"import-statement", "bank statements of a settlement account", command_import_statement},
     {"breaks", "what banks and books disagree on; assign, resolve, match", command_breaks},
+    {"check", "proves the books; tells where they are wrong", command_check},
     {"export", "the journal for hledger, ledger or beancount, as CSV or JSON Lines",
      command_export},
     {NULL, NULL, NULL},

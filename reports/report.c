@@ -17,6 +17,7 @@ extern const char REPORT_SQL_JOURNAL[];
 extern const char REPORT_SQL_STATEMENT[];
 extern const char REPORT_SQL_STATEMENT_EFFECTIVE[];
 extern const char REPORT_SQL_CUSTOMER_BALANCES[];
+extern const char REPORT_SQL_RECONCILIATION[];
 extern const char REPORT_SQL_BREAKS[];
 
 #define CODE                                                                                       \
@@ -150,6 +151,23 @@ const struct report REPORTS[] = {
                  {"reason", REPORT_TEXT, 20},
                  {"what", REPORT_TEXT, 37},
                  {"code", REPORT_TEXT, 0}}},
+    {.name = "reconciliation",
+     .title = "Internal reconciliation",
+     .purpose = "what the last checks of the books found",
+     .sql = REPORT_SQL_RECONCILIATION,
+     .needs = REPORT_PAGES,
+     .sections = {"lines"},
+     .columns = {COUNT("number"),
+                 {"state", REPORT_TEXT, 12},
+                 {"mode", REPORT_TEXT, 12},
+                 TIME("started_at"),
+                 TIME("finished_at"),
+                 COUNT("transactions"),
+                 COUNT("entries"),
+                 COUNT("differences"),
+                 {"findings", REPORT_TEXT, 0}},
+     .page_column = "number",
+     .place = REPORT_PLACE_NUMBER},
 };
 const size_t REPORT_COUNT = sizeof(REPORTS) / sizeof(REPORTS[0]);
 

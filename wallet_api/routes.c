@@ -68,5 +68,6 @@ const struct http_route WALLET_ROUTES[] = {
     REPORT_ROUTE("customer-balances"),
     REPORT_ROUTE("daily-movement"),
     REPORT_ROUTE("breaks"),
+    REPORT_ROUTE("reconciliation"),
 };
 const size_t WALLET_ROUTE_COUNT = sizeof WALLET_ROUTES / sizeof WALLET_ROUTES[0];

@@ -2,7 +2,7 @@
 BEGIN;
 SELECT plan(22);
 
-SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'entry', 'ledger', 'period',
+SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'check_run', 'entry', 'ledger', 'period',
                                   'period_report', 'schema_version',
                                   'statement', 'statement_break', 'statement_break_event', 'statement_line',
                                   'statement_match', 'statement_match_entry', 'statement_match_line',
@@ -29,6 +29,12 @@ SELECT results_eq(
         'ledger.balance.ledger_id integer', 'ledger.balance.account_id uuid',
         'ledger.balance.posted numeric(38,0)', 'ledger.balance.held numeric(38,0)',
         'ledger.balance.entries bigint', 'ledger.balance.revision bigint',
+        'ledger.check_run.ledger_id integer', 'ledger.check_run.number bigint', 'ledger.check_run.mode text',
+        'ledger.check_run.started_at timestamp with time zone',
+        'ledger.check_run.finished_at timestamp with time zone', 'ledger.check_run.watermark xid8',
+        'ledger.check_run.cluster bigint', 'ledger.check_run.transactions bigint',
+        'ledger.check_run.entries bigint', 'ledger.check_run.differences bigint',
+        'ledger.check_run.findings jsonb',
         'ledger.entry.ledger_id integer', 'ledger.entry.account_id uuid', 'ledger.entry.seq bigint',
         'ledger.entry.transaction_id uuid', 'ledger.entry.amount numeric(38,0)',
         'ledger.entry.balance_after numeric(38,0)',

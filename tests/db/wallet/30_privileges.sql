@@ -13,7 +13,8 @@ SELECT results_eq(
           AND has_table_privilege('wallet_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'entry INSERT SELECT',
+    ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'check_run SELECT',
+          'entry INSERT SELECT',
           'ledger SELECT', 'period SELECT', 'period_report SELECT', 'schema_version SELECT', 'statement INSERT SELECT', 'statement_break INSERT SELECT',
           'statement_break_event INSERT SELECT', 'statement_line INSERT SELECT', 'statement_match INSERT SELECT',
           'statement_match_entry INSERT SELECT', 'statement_match_line INSERT SELECT',
@@ -31,7 +32,8 @@ SELECT results_eq(
     ARRAY['audit.actor INSERT', 'audit.address INSERT', 'audit.agent INSERT', 'audit.detail INSERT',
           'audit.event INSERT', 'audit.outcome INSERT', 'audit.reason INSERT', 'audit.request_id INSERT',
           'audit.subject INSERT', 'balance.entries UPDATE', 'balance.held UPDATE', 'balance.posted UPDATE',
-          'balance.revision UPDATE'],
+          'balance.revision UPDATE', 'check_run.cluster INSERT', 'check_run.differences INSERT', 'check_run.entries INSERT', 'check_run.findings INSERT',
+          'check_run.ledger_id INSERT', 'check_run.mode INSERT', 'check_run.started_at INSERT', 'check_run.transactions INSERT', 'check_run.watermark INSERT'],
     'wallet_service: rights on single columns');
 SELECT is_empty(
     $$ SELECT relname FROM pg_class, unnest(ARRAY['USAGE', 'SELECT', 'UPDATE']) AS privilege

@@ -1,0 +1,255 @@
+/*
+ * Design.  One view of everything, no lock above that of a read.  A full check proves the books in
+ * one pass (check_proof.sql) and looks closer only when that does not succeed; an incremental one
+ * looks at what was recorded since the last good run.
+ *
+ * Its watermark is the lowest transaction number that was in progress in the view of that run:
+ * whatever had a lower one was decided and was seen.  A late commit has a higher one, however long
+ * ago it began, so nothing is left out; some of it is looked at twice.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "reports/command.h"
+#include "reports/options.h"
+#include "reports/output.h"
+#include "reports/render.h"
+#include "reports/source.h"
+
+extern const char REPORT_SQL_CHECK_ACCOUNTS[];
+extern const char REPORT_SQL_CHECK_DETAILS[];
+extern const char REPORT_SQL_CHECK_PROOF[];
+extern const char REPORT_SQL_CHECK_RECENT[];
+
+#define FINDINGS_BYTES_MAX 65536 /* of ledger.check_run.findings, and of what is printed */
+
+struct check {
+    struct source *source;
+    bool full;
+    char ledger_id[16];
+    PGresult *facts;     /* see ask_facts */
+    struct output json;  /* the findings, without their brackets */
+    struct output text;  /* the same for people */
+    int64_t kinds;       /* of findings */
+    int64_t differences; /* places */
+    int64_t transactions, entries;
+};
+
+static void print_help(void) {
+    puts(
+        "ledger_report check: proves the books, in one consistent view, without blocking "
+        "anybody\n\n"
+        "usage: ledger_report check [options]\n\n"
+        "  --full        everything (what was recorded since the last good run)\n"
+        "  --no-record   leaves no row in the history of runs, see ledger_report reconciliation\n\n"
+        "Names the first bad place of each kind. Exit status: 0 the books are right, 1 they are\n"
+        "not, 2 could not run. The first check of a ledger, and the first one in another cluster,\n"
+        "is a full one.\n\n"
+        "example: ledger_report check --full || mail -s 'books differ' auditor < report");
+}
+
+enum { FACT_WATERMARK, FACT_CLUSTER, FACT_STARTED_AT, FACT_SINCE, FACT_BOOKED_SINCE };
+
+/* The view's watermark and cluster, and where the last good run stopped (NULL: there is none). */
+static bool ask_facts(struct check *check) {
+    const char *const values[] = {check->ledger_id};
+    check->facts = source_query(
+        check->source,
+        "SELECT pg_snapshot_xmin(pg_current_snapshot()), c.system_identifier, now(),"
+        " r.watermark, r.started_at - interval '1 hour'"
+        "  FROM pg_control_system() c"
+        "  LEFT JOIN (SELECT x.* FROM ledger.check_run x"
+        "              WHERE x.ledger_id = $1::integer AND x.differences = 0"
+        "              ORDER BY x.number DESC LIMIT 1) r ON r.cluster = c.system_identifier",
+        values, 1);
+    if (check->facts == NULL)
+        return false;
+    check->full = check->full || PQgetisnull(check->facts, 0, FACT_SINCE);
+    return true;
+}
+
+static bool read_count(const char *text, int64_t *count) {
+    char *end;
+    errno = 0;
+    *count = strtoll(text, &end, 10);
+    return errno == 0 && *end == '\0' && end != text && *count >= 0;
+}
+
+/* One row: category, invariant, how many, the first place. */
+static bool add_finding(struct check *check, const PGresult *rows, int row) {
+    int64_t count = 0;
+    if (!read_count(PQgetvalue(rows, row, 2), &count) ||
+        __builtin_add_overflow(check->differences, count, &check->differences))
+        return false;
+    output_text(&check->json, check->kinds == 0 ? "{\"category\":" : ",{\"category\":");
+    render_json_string(&check->json, PQgetvalue(rows, row, 0));
+    output_text(&check->json, ",\"invariant\":");
+    render_json_string(&check->json, PQgetvalue(rows, row, 1));
+    output_format(&check->json, ",\"count\":%" PRId64 ",\"first\":", count);
+    render_json_string(&check->json, PQgetvalue(rows, row, 3));
+    output_text(&check->json, "}");
+    output_format(&check->text, "%s (%s): %" PRId64 ", first: ", PQgetvalue(rows, row, 0),
+                  PQgetvalue(rows, row, 1), count);
+    output_text(&check->text, PQgetvalue(rows, row, 3));
+    output_text(&check->text, "\n");
+    check->kinds++;
+    return check->json.error == 0 && check->text.error == 0;
+}
+
+static bool add_findings(struct check *check, PGresult *rows, int first) {
+    bool good = rows != NULL;
+    for (int row = first; good && row < PQntuples(rows); row++) {
+        good = add_finding(check, rows, row);
+        if (!good)
+            source_complain("the database sent a finding of an unexpected form");
+    }
+    PQclear(rows);
+    return good;
+}
+
+static bool ask(struct check *check, const char *sql) {
+    const char *const values[] = {check->ledger_id};
+    return add_findings(check, source_query(check->source, sql, values, 1), 0);
+}
+
+static bool read_counts(struct check *check, const PGresult *rows) {
+    if (PQntuples(rows) > 0 && read_count(PQgetvalue(rows, 0, 0), &check->transactions) &&
+        read_count(PQgetvalue(rows, 0, 1), &check->entries))
+        return true;
+    source_complain("the database sent counts of an unexpected form");
+    return false;
+}
+
+static bool check_everything(struct check *check) {
+    int64_t number;
+    char seed[24];
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number)) {
+        source_complain("no random number: %s", strerrordesc_np(errno));
+        return false;
+    }
+    snprintf(seed, sizeof(seed), "%" PRId64, number);
+    const char *const values[] = {check->ledger_id, seed};
+    PGresult *rows = source_query(check->source, REPORT_SQL_CHECK_PROOF, values, 2);
+    if (rows == NULL)
+        return false;
+    bool good = read_counts(check, rows);
+    bool proven = good && strcmp(PQgetvalue(rows, 0, 2), "t") == 0;
+    PQclear(rows);
+    return good && ask(check, REPORT_SQL_CHECK_ACCOUNTS) &&
+           ((proven && check->kinds == 0) || ask(check, REPORT_SQL_CHECK_DETAILS));
+}
+
+static bool check_recent(struct check *check) {
+    const char *const values[] = {check->ledger_id, PQgetvalue(check->facts, 0, FACT_SINCE),
+                                  PQgetvalue(check->facts, 0, FACT_BOOKED_SINCE)};
+    PGresult *rows = source_query(check->source, REPORT_SQL_CHECK_RECENT, values, 3);
+    if (rows == NULL)
+        return false;
+    if (!read_counts(check, rows)) {
+        PQclear(rows);
+        return false;
+    }
+    return add_findings(check, rows, 1) && ask(check, REPORT_SQL_CHECK_ACCOUNTS);
+}
+
+static bool run_statement(struct source *source, const char *sql) {
+    PGresult *rows = source_query(source, sql, NULL, 0);
+    PQclear(rows);
+    return rows != NULL;
+}
+
+/* In a transaction of its own, after the view. */
+static bool record(struct check *check) {
+    char transactions[24], entries[24], differences[24];
+    snprintf(transactions, sizeof(transactions), "%" PRId64, check->transactions);
+    snprintf(entries, sizeof(entries), "%" PRId64, check->entries);
+    snprintf(differences, sizeof(differences), "%" PRId64, check->differences);
+    struct output findings;
+    output_to_memory(&findings, FINDINGS_BYTES_MAX);
+    output_text(&findings, "[");
+    output_bytes(&findings, check->json.bytes, check->json.length);
+    output_bytes(&findings, "]", sizeof("]"));
+    const char *const values[] = {check->ledger_id,
+                                  check->full ? "full" : "incremental",
+                                  PQgetvalue(check->facts, 0, FACT_STARTED_AT),
+                                  PQgetvalue(check->facts, 0, FACT_WATERMARK),
+                                  PQgetvalue(check->facts, 0, FACT_CLUSTER),
+                                  transactions,
+                                  entries,
+                                  differences,
+                                  findings.bytes};
+    PGresult *rows =
+        findings.error != 0
+            ? NULL
+            : source_query(check->source,
+                           "INSERT INTO ledger.check_run (ledger_id, mode, started_at, watermark,"
+                           " cluster, transactions, entries, differences, findings)"
+                           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                           values, 9);
+    output_free(&findings);
+    PQclear(rows);
+    if (rows == NULL)
+        source_complain("the run could not be recorded");
+    return rows != NULL;
+}
+
+static bool print_result(const struct check *check) {
+    struct output output;
+    output_to_descriptor(&output, STDOUT_FILENO);
+    output_format(
+        &output, "ledger %s, %s check: %" PRId64 " transactions, %" PRId64 " entries: %s\n",
+        check->source->ledger_name, check->full ? "full" : "incremental", check->transactions,
+        check->entries, check->differences == 0 ? "clean" : "differences");
+    output_bytes(&output, check->text.bytes, check->text.length);
+    bool good = output_flush(&output);
+    if (!good)
+        source_complain("the result cannot be written: %s", strerrordesc_np(output.error));
+    output_free(&output);
+    return good;
+}
+
+static int run_check(struct check *check, bool recorded) {
+    /* Hashes and sorts in memory as far as this; beyond it the server uses temporary files. */
+    bool good = source_begin_view(check->source) &&
+                run_statement(check->source, "SET LOCAL work_mem = '64MB'") && ask_facts(check) &&
+                (check->full ? check_everything(check) : check_recent(check)) &&
+                run_statement(check->source, "COMMIT");
+    if (!good)
+        return EXIT_COULD_NOT_RUN;
+    good = print_result(check);
+    if ((recorded && !record(check)) || !good)
+        return EXIT_COULD_NOT_RUN;
+    return check->differences == 0 ? 0 : EXIT_DIFFERENCES;
+}
+
+int command_check(int argc, char **argv) {
+    const char *full = NULL, *no_record = NULL, *help = NULL;
+    const struct option_rule rules[] = {
+        {"--full", false, &full}, {"--no-record", false, &no_record}, {"--help", false, &help}};
+    size_t words = 0;
+    if (!options_read(argc, argv, rules, sizeof(rules) / sizeof(rules[0]), NULL, 0, &words))
+        return EXIT_USAGE;
+    if (help != NULL) {
+        print_help();
+        return 0;
+    }
+    struct source source;
+    int status = source_open(&source);
+    if (status != 0)
+        return status;
+    struct check check = {.source = &source, .full = full != NULL};
+    snprintf(check.ledger_id, sizeof(check.ledger_id), "%" PRId32, source.ledger_id);
+    output_to_memory(&check.json, FINDINGS_BYTES_MAX);
+    output_to_memory(&check.text, FINDINGS_BYTES_MAX);
+    status = run_check(&check, no_record == NULL);
+    PQclear(check.facts);
+    output_free(&check.json);
+    output_free(&check.text);
+    source_close(&source);
+    return status;
+}

@@ -1,0 +1,55 @@
+-- What a look at the accounts and at the database's own guards tells: $1 ledger. It costs the accounts.
+-- Each row is a finding: category, invariant, how many, the first place.
+WITH own_side AS (
+    SELECT a.id, a.asset, a.floor, CASE WHEN a.class IN ('asset', 'expense') THEN 1 ELSE -1 END AS sign
+      FROM ledger.account a
+     WHERE a.ledger_id = $1::integer
+),
+violation (category, invariant, place) AS (
+    SELECT 'snapshots_unbalanced', 'INV2', format('%s: all snapshots sum to %s', o.asset, sum(b.posted))
+      FROM ledger.balance b
+      LEFT JOIN own_side o ON o.id = b.account_id
+     WHERE b.ledger_id = $1::integer
+     GROUP BY o.asset
+    HAVING sum(b.posted) <> 0
+    UNION ALL
+    SELECT 'account_without_snapshot', 'INV3', format('account %s', o.id)
+      FROM own_side o
+     WHERE NOT EXISTS (SELECT FROM ledger.balance b WHERE b.ledger_id = $1::integer AND b.account_id = o.id)
+    UNION ALL
+    SELECT 'snapshot_without_account', 'INV6', format('account %s: posted %s', b.account_id, b.posted)
+      FROM ledger.balance b
+     WHERE b.ledger_id = $1::integer
+       AND NOT EXISTS (SELECT FROM ledger.account a WHERE a.ledger_id = b.ledger_id AND a.id = b.account_id)
+    UNION ALL
+    SELECT 'account_without_asset', 'INV6', format('account %s: %s', o.id, o.asset)
+      FROM own_side o
+     WHERE NOT EXISTS (SELECT FROM ledger.asset s WHERE s.ledger_id = $1::integer AND s.code = o.asset)
+    UNION ALL
+    SELECT 'below_floor', 'INV5', format('account %s: available %s, floor %s', b.account_id,
+                                         o.sign * b.posted - b.held, o.floor)
+      FROM ledger.balance b
+      JOIN own_side o ON o.id = b.account_id
+     WHERE b.ledger_id = $1::integer AND o.sign * b.posted - b.held < o.floor
+    UNION ALL
+    -- There are no holds yet, so nothing can be held.
+    SELECT 'held_without_hold', 'INV7', format('account %s: held %s', b.account_id, b.held)
+      FROM ledger.balance b
+     WHERE b.ledger_id = $1::integer AND b.held <> 0
+    UNION ALL
+    SELECT 'guard_missing', 'INV8', format('trigger %s', g.name)
+      FROM (VALUES ('ledger.entry'::regclass, 'entry_check'), ('ledger.entry', 'entry_append_only'),
+                   ('ledger.transaction', 'transaction_check'),
+                   ('ledger.transaction', 'transaction_append_only')) AS g (relation, name)
+     WHERE NOT EXISTS (SELECT FROM pg_trigger t
+                        WHERE t.tgrelid = g.relation AND t.tgname = g.name AND t.tgenabled IN ('O', 'A'))
+    UNION ALL
+    SELECT 'guard_missing', 'INV8', format('unique constraint %s', g.name)
+      FROM (VALUES ('ledger.entry'::regclass, 'entry_pkey'), ('ledger.transaction', 'transaction_pkey'),
+                   ('ledger.transaction', 'transaction_idempotency_key'),
+                   ('ledger.balance', 'balance_pkey')) AS g (relation, name)
+     WHERE NOT EXISTS (SELECT FROM pg_constraint c
+                         JOIN pg_index i ON i.indexrelid = c.conindid
+                        WHERE c.conrelid = g.relation AND c.conname = g.name AND i.indisunique AND i.indisvalid)
+)
+SELECT category, invariant, count(*), min(place) FROM violation GROUP BY category, invariant ORDER BY category
