@@ -32,7 +32,7 @@ struct export_manifest {
 __attribute__((warn_unused_result)) bool export_manifest_begin(struct export_manifest *manifest);
 void export_manifest_free(struct export_manifest *manifest);
 /* For struct output's on_written. */
-void export_manifest_bytes(void *manifest, const char *bytes, size_t length);
+void export_manifest_bytes(void *owner, const char *bytes, size_t length);
 /* The currency's sums; *is_new: it was not there. */
 struct export_currency *export_manifest_currency(struct export_manifest *manifest,
                                                  const struct export_row *row, bool *is_new);
