@@ -10,4 +10,6 @@ add_custom_command(
     COMMENT "Common passwords"
     VERBATIM)
 add_custom_target(password_list ALL DEPENDS ${password_list})
-install(FILES ${password_list} DESTINATION ${PACIOLI_INSTALL_DIR}/share/passwords)
+add_dependencies(programs password_list)
+install(FILES ${password_list} DESTINATION ${PACIOLI_INSTALL_DIR}/share/passwords
+        COMPONENT programs)
