@@ -19,11 +19,10 @@
 #include "service_kit/audit.h"
 #include "service_kit/http.h"
 
-#define US_PER_MINUTE      INT64_C(60000000)
-#define NAME_LABEL         "pacioli guesses, name v1:"
-#define DEVICE_LABEL       "pacioli guesses, device v1:"
-#define RATELIMIT_HEADER   96
-#define FORGET_INTERVAL_US INT64_C(30000000)
+#define US_PER_MINUTE    INT64_C(60000000)
+#define NAME_LABEL       "pacioli guesses, name v1:"
+#define DEVICE_LABEL     "pacioli guesses, device v1:"
+#define RATELIMIT_HEADER 96
 
 static const struct problem_kind PROBLEM_TOO_MANY_ATTEMPTS = {
     429, "too_many_attempts", "Too many attempts",
@@ -247,43 +246,5 @@ void attempt_undo(struct attempt *attempt) {
     store_add_text(&params, thread->auth->limits);
     if (!store_query(thread, &attempt->query, &params)) {
         end_undo(attempt);
-    }
-}
-
-/* ---- forgetting ---- */
-
-static void on_forgotten(struct store_query *query, enum store_end end, const PGresult *rows) {
-    (void)end; /* the next time, then */
-    (void)rows;
-    struct attempt_forget *forget =
-        (struct attempt_forget *)(void *)((char *)query - offsetof(struct attempt_forget, query));
-    forget->asking = false;
-}
-
-static void on_forget(struct loop_timer *timer) {
-    struct attempt_forget *forget = (struct attempt_forget *)timer;
-    struct auth_thread *thread = forget->thread;
-    loop_timer_start(thread->loop, timer, FORGET_INTERVAL_US);
-    if (forget->asking) {
-        return;
-    }
-    struct store_params params = {.count = 0};
-    store_add_integer(&params, thread->auth->login_failures_max);
-    forget->query =
-        (struct store_query){.on_end = on_forgotten, .statement = "guesses_forget", .writes = true};
-    forget->asking = store_query(thread, &forget->query, &params);
-}
-
-void attempt_forget_start(struct auth_thread *thread) {
-    if (thread->number == 0) {
-        thread->forget.thread = thread;
-        thread->forget.timer.on_fire = on_forget;
-        loop_timer_start(thread->loop, &thread->forget.timer, FORGET_INTERVAL_US);
-    }
-}
-
-void attempt_forget_stop(struct auth_thread *thread) {
-    if (thread->number == 0) {
-        loop_timer_stop(thread->loop, &thread->forget.timer);
     }
 }

@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #include "auth_api/store.h"
-#include "service_kit/loop.h"
 #include "service_kit/proxies.h"
 
 #define ATTEMPT_KEY_SIZE 32
@@ -29,10 +28,9 @@ struct auth;
                          " $5::jsonb)"},                                                           \
         {"login_failed", "SELECT auth.login_failed($1::uuid, $2::text, $3::bigint, $4::boolean,"   \
                          " $5::jsonb, $6::jsonb)"},                                                \
-        {"login_passed", "SELECT auth.login_passed($1::uuid, $2::bytea, $3::bytea, $4::boolean,"   \
-                         " $5::text, $6::bigint, $7::text, $8::text, $9::jsonb, $10::jsonb)"},     \
     {                                                                                              \
-        "guesses_forget", "SELECT auth.guesses_forget($1::bigint)"                                 \
+        "login_passed", "SELECT auth.login_passed($1::uuid, $2::bytea, $3::bytea, $4::boolean,"    \
+                        " $5::text, $6::bigint, $7::text, $8::text, $9::jsonb, $10::jsonb)"        \
     }
 
 /* Zero-initialise it; it must stay, and the request be held, until the last callback. */
@@ -61,14 +59,6 @@ struct attempt {
     const char *origin;
 };
 
-/* A thread's timer for attempt_forget_start. */
-struct attempt_forget {
-    struct loop_timer timer;
-    struct store_query query;
-    struct auth_thread *thread;
-    bool asking;
-};
-
 /* For the start: the limits as the database takes them. */
 void attempt_prepare(struct auth *auth);
 /* False: the request was answered with 503, and on_begun is not called. */
@@ -79,9 +69,6 @@ void attempt_pass(struct attempt *attempt, const char *better_hash);
 void attempt_fail(struct attempt *attempt, const char *reason);
 /* Takes it back; then on_undone, or (NULL) releases the request, which was answered. */
 void attempt_undo(struct attempt *attempt);
-/* Forgets what nobody needs any more, every half minute; one thread does it for all. */
-void attempt_forget_start(struct auth_thread *thread);
-void attempt_forget_stop(struct auth_thread *thread);
 /* 429: the limit (account, address, all) and how long it lasts; `known`: of a known device. */
 void attempt_reply_too_many(struct http_request *request, const char *limit, bool known,
                             int64_t wait_ms);

@@ -80,6 +80,20 @@ const struct config_setting AUTH_SETTINGS[] = {
      .maximum = 60,
      .help = "seconds in which a refresh whose answer was lost may be repeated",
      .offset = offsetof(struct auth, refresh_grace_s)},
+    {.name = "SESSION_KEPT_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "2592000",
+     .minimum = 0,
+     .maximum = 31536000,
+     .help = "seconds for which a session that is over is still known",
+     .offset = offsetof(struct auth, session_kept_s)},
+    {.name = "FORGET_INTERVAL_S",
+     .type = CONFIG_INTEGER,
+     .default_value = "30",
+     .minimum = 1,
+     .maximum = 3600,
+     .help = "seconds between two looks for what need not be kept",
+     .offset = offsetof(struct auth, forget_interval_s)},
     {.name = "BCRYPT_COST",
      .type = CONFIG_INTEGER,
      .default_value = "12",
@@ -389,8 +403,8 @@ void *auth_thread_start(struct service_thread *service_thread) {
         db_schema_watch(thread->loop, thread->pool, service_of(service_thread)->schema_version_min);
     thread->gauges.on_fire = on_gauges;
     loop_timer_start(thread->loop, &thread->gauges, GAUGES_INTERVAL_US);
-    attempt_forget_start(thread);
     if (thread->number == 0) {
+        forgetting_start(&thread->forgetting, thread);
         revocations_follow(&thread->revocations, thread);
         thread->keys.on_fire = on_keys;
         loop_timer_start(thread->loop, &thread->keys, KEYS_INTERVAL_US);
@@ -424,7 +438,7 @@ void auth_thread_stop(void *state) {
     struct auth_thread *thread = state;
     assert(auth_thread_idle(thread));
     loop_timer_stop(thread->loop, &thread->gauges);
-    attempt_forget_stop(thread);
+    forgetting_stop(&thread->forgetting);
     loop_timer_stop(thread->loop, &thread->keys);
     revocations_stop(&thread->revocations);
     db_schema_stop(thread->schema);
@@ -437,6 +451,37 @@ void auth_thread_stop(void *state) {
 void audit_show(struct http_request *request) {
     struct auth_thread *thread = http_thread_state(request);
     audit_list(request, thread->pool, &thread->queries);
+}
+
+/* ---- refused authorisations ---- */
+
+static void on_denied(struct store_query *query, enum store_end end, const PGresult *rows) {
+    (void)rows;
+    if (end != STORE_DONE) {
+        log_message(LOG_WARN, "audit_failed", "event", "authz_fail");
+    }
+    free(query);
+}
+
+/* The line is no part of the answer, which does not wait for it. */
+void audit_denied(struct http_request *request) {
+    struct auth_thread *thread = http_thread_state(request);
+    if (!audit_spend(&thread->denials)) {
+        return;
+    }
+    char subject[AUDIT_SUBJECT_SIZE];
+    audit_route(request, subject);
+    struct store_query *query = memory_allocate(1, sizeof *query);
+    query->on_end = on_denied;
+    query->statement = "denied";
+    struct store_params params = {.count = 0};
+    store_add_bytes(&params, http_principal(request), UUID_SIZE);
+    store_add_text(&params, subject);
+    store_add_text(&params, audit_origin(request));
+    if (!store_query(thread, query, &params)) {
+        log_message(LOG_WARN, "audit_failed", "event", "authz_fail");
+        free(query);
+    }
 }
 
 /* ---- answers ---- */

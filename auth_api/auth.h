@@ -11,9 +11,11 @@
 
 #include "auth_api/attempt.h"
 #include "auth_api/blocklist.h"
+#include "auth_api/forgetting.h"
 #include "auth_api/password.h"
 #include "auth_api/published.h"
 #include "auth_api/revocations.h"
+#include "service_kit/audit.h"
 #include "service_kit/db.h"
 #include "service_kit/loop.h"
 #include "service_kit/metrics.h"
@@ -40,6 +42,7 @@ struct auth {
     int64_t login_address_burst, login_address_per_minute, login_all_burst, login_all_per_minute;
     char limits[512]; /* these, as the database takes them (attempt.c) */
     int64_t session_idle_s, session_total_s, sessions_per_user_max, refresh_grace_s;
+    int64_t session_kept_s, forget_interval_s;
     uint8_t refresh_key[32];
     const char *keys_dir, *feed_secret;
     struct token_policy tokens;
@@ -62,9 +65,10 @@ struct auth_thread {
     struct loop_timer gauges;
     struct loop_timer keys; /* of the one thread that looks whether they have changed */
     struct revocations_follower revocations; /* of the one thread that follows them */
-    struct attempt_forget forget;
-    size_t hashing; /* jobs with the workers */
-    size_t queries; /* statements whose result has not come */
+    struct forgetting forgetting;
+    struct audit_budget denials; /* refused authorisations in the trail */
+    size_t hashing;              /* jobs with the workers */
+    size_t queries;              /* statements whose result has not come */
 };
 
 /* The hooks of struct service. */
@@ -97,6 +101,8 @@ void clients_list(struct http_request *request);
 void client_disable(struct http_request *request);
 void client_token(struct http_request *request);
 void audit_show(struct http_request *request);
+/* The service's on_denied. */
+void audit_denied(struct http_request *request);
 void session_refresh(struct http_request *request);
 void session_logout(struct http_request *request);
 void sessions_list(struct http_request *request);

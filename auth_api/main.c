@@ -1,8 +1,8 @@
 /* auth_api: users, logins, access tokens. */
 #include "auth_api/auth.h"
 
-#define SCHEMA_VERSION_MIN 6
-#define SCHEMA_VERSION_MAX 6
+#define SCHEMA_VERSION_MIN 7
+#define SCHEMA_VERSION_MAX 7
 
 int main(int argc, char **argv) {
     static struct auth auth;
@@ -18,6 +18,7 @@ int main(int argc, char **argv) {
         .thread_ready = auth_thread_ready,
         .thread_idle = auth_thread_idle,
         .thread_stop = auth_thread_stop,
+        .on_denied = audit_denied,
     };
     service.settings = AUTH_SETTINGS;
     service.setting_count = AUTH_SETTING_COUNT;

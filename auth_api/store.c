@@ -13,6 +13,7 @@
 #include "auth_api/admin.h"
 #include "auth_api/attempt.h"
 #include "auth_api/auth.h"
+#include "auth_api/forgetting.h"
 #include "auth_api/session.h"
 #include "service_kit/audit.h"
 #include "service_kit/db_schema.h"
@@ -25,10 +26,13 @@
 const struct db_statement STORE_STATEMENTS[] = {
     DB_SCHEMA_STATEMENT,
     AUDIT_STATEMENT("auth"),
+    {"denied", "SELECT auth.audit_write('authz_fail', 'failure', $1::uuid::text, $2::text,"
+               " 'insufficient_role', $3::jsonb)"},
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"
            " FROM auth.users WHERE username = $1::text"},
     ADMIN_STATEMENTS,
     ATTEMPT_STATEMENTS,
+    FORGETTING_STATEMENTS,
     SESSION_STATEMENTS,
     REVOCATIONS_STATEMENT,
     {INSERT, "WITH made AS (INSERT INTO auth.users (id, username, password_hash)"

@@ -12,6 +12,7 @@
 #include "service_kit/http.h"
 #include "service_kit/json.h"
 #include "service_kit/log.h"
+#include "service_kit/loop.h"
 
 #define AGENT_MAX       256
 #define ORIGIN_JSON_MAX 4096
@@ -20,6 +21,7 @@
 #define FILTER_MAX      128
 #define ROW_JSON_MAX    8192
 #define RETRY_AFTER_S   1
+#define MINUTE_US       60000000
 
 /* The agent in the letters that a header may have; others are replaced, and it is cut. */
 static const char *agent_of(struct http_request *request) {
@@ -53,6 +55,25 @@ const char *audit_origin(struct http_request *request) {
     }
     json_writer_free(writer);
     return json != NULL ? copy : "{}";
+}
+
+/* ---- refused authorisations ---- */
+
+bool audit_spend(struct audit_budget *budget) {
+    int64_t now_us = loop_clock_us();
+    if (budget->since_us == 0 || now_us - budget->since_us >= MINUTE_US) {
+        *budget = (struct audit_budget){.since_us = now_us};
+    }
+    if (budget->used == AUDIT_DENIALS_PER_MINUTE) {
+        return false;
+    }
+    budget->used++;
+    return true;
+}
+
+void audit_route(const struct http_request *request, char subject[static AUDIT_SUBJECT_SIZE]) {
+    const struct http_route *route = http_route_of(request);
+    snprintf(subject, AUDIT_SUBJECT_SIZE, "%s %s", http_method_name(route->method), route->pattern);
 }
 
 /* ---- GET /audit ---- */

@@ -7,7 +7,9 @@
 #ifndef PACIOLI_SERVICE_KIT_AUDIT_H
 #define PACIOLI_SERVICE_KIT_AUDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "service_kit/db.h"
 
@@ -18,6 +20,22 @@ struct http_request;
  * its agent.  Lives as long as the request; never NULL.
  */
 const char *audit_origin(struct http_request *request);
+
+/*
+ * Whoever has a token can be refused as often as he likes: what a thread writes of that has a
+ * limit, AUDIT_DENIALS_PER_MINUTE, and the access log has the rest.  Zero-initialise it.
+ */
+#define AUDIT_DENIALS_PER_MINUTE 600
+struct audit_budget {
+    int64_t since_us;
+    size_t used;
+};
+/* May one more line be written? */
+__attribute__((warn_unused_result)) bool audit_spend(struct audit_budget *budget);
+
+/* What was refused, for the trail: the route, as "POST /users/{id}/disable". */
+#define AUDIT_SUBJECT_SIZE 129
+void audit_route(const struct http_request *request, char subject[static AUDIT_SUBJECT_SIZE]);
 
 /* The statement of audit_list, for the service's table; `schema` is a string literal. */
 #define AUDIT_STATEMENT(schema)                                                                    \

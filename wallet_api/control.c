@@ -11,18 +11,14 @@
 #include "reports/moment.h"
 #include "service_kit/audit.h"
 #include "service_kit/log.h"
-#include "service_kit/loop.h"
 #include "service_kit/memory.h"
 #include "wallet_api/handlers.h"
 #include "wallet_api/operation.h"
 #include "wallet_api/problems.h"
 #include "wallet_api/wallet.h"
 
-#define REASON_MAX        256
-#define JSON_ROOM         64 /* of a writer, beyond what it is to hold */
-#define MINUTE_US         60000000
-#define DENIED_PER_MINUTE 600
-#define SUBJECT_SIZE      129
+#define REASON_MAX 256
+#define JSON_ROOM  64 /* of a writer, beyond what it is to hold */
 
 struct operator_call {
     struct control_call call;
@@ -239,19 +235,7 @@ void control_audit(struct http_request *request) {
 
 /* ---- refused authorisations ---- */
 
-/*
- * Whoever has a token can be refused as often as he likes: what is written of it has a limit, and
- * the access log has the rest.  The line is no part of the answer, which does not wait for it.
- */
-static bool may_note(struct wallet_thread *thread) {
-    int64_t now_us = loop_clock_us();
-    if (now_us - thread->denied_since_us >= MINUTE_US) {
-        thread->denied_since_us = now_us;
-        thread->denied = 0;
-    }
-    return thread->denied < DENIED_PER_MINUTE;
-}
-
+/* The line is no part of the answer, which does not wait for it. */
 static void on_noted(struct control_call *call, const struct control_result *result) {
     struct wallet_thread *thread = call->owner;
     thread->controls--;
@@ -263,12 +247,11 @@ static void on_noted(struct control_call *call, const struct control_result *res
 
 void control_denied(struct http_request *request) {
     struct wallet_thread *thread = http_thread_state(request);
-    const struct http_route *route = http_route_of(request);
-    if (!may_note(thread)) {
+    if (!audit_spend(&thread->denials)) {
         return;
     }
-    char subject[SUBJECT_SIZE];
-    snprintf(subject, sizeof subject, "%s %s", http_method_name(route->method), route->pattern);
+    char subject[AUDIT_SUBJECT_SIZE];
+    audit_route(request, subject);
     const struct control_actor actor = {.principal = handler_principal(request),
                                         .reason = PROBLEM_INSUFFICIENT_ROLE.code,
                                         .origin = audit_origin(request)};
@@ -280,6 +263,5 @@ void control_denied(struct http_request *request) {
         free(call);
         return;
     }
-    thread->denied++;
     thread->controls++;
 }

@@ -11,6 +11,7 @@
 
 #include "ledger_core/journal/journal.h"
 #include "ledger_core/journal/reader.h"
+#include "service_kit/audit.h"
 #include "service_kit/db.h"
 #include "service_kit/loop.h"
 #include "service_kit/metrics.h"
@@ -70,9 +71,8 @@ struct wallet_thread {
     bool reports_seen; /* its connections have been ready once */
     struct db_schema *schema;
     struct uuid_generator uuids;
-    size_t controls;         /* operators' and auditors' statements in flight */
-    int64_t denied_since_us; /* the minute in which `denied` refusals were noted */
-    size_t denied;
+    size_t controls;             /* operators' and auditors' statements in flight */
+    struct audit_budget denials; /* refused authorisations in the trail */
     struct loop_timer gauges;
     struct journal_counters counted; /* already in the metrics */
 };

@@ -4,7 +4,7 @@ SELECT plan(42);
 
 SELECT tables_are('auth', ARRAY['audit', 'bucket', 'guess', 'refresh_token', 'revocation', 'schema_version',
                                  'service_account', 'session', 'users']);
-SELECT is((SELECT max(version) FROM auth.schema_version), 6, 'the version of the schema');
+SELECT is((SELECT max(version) FROM auth.schema_version), 7, 'the version of the schema');
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
                      CASE WHEN attnotnull THEN '' ELSE ' null' END) COLLATE "default"
@@ -80,7 +80,7 @@ SELECT results_eq(
           'guesses_forget',
           'limit_note', 'login_begin', 'login_failed', 'login_passed', 'login_undone', 'password_change', 'revocations', 'seconds_left', 'service_account_create',
           'service_account_disable', 'session_end',
-          'session_open', 'session_refresh', 'tokens_revoke', 'user_change', 'user_revoke', 'user_unlock', 'utc'],
+          'session_open', 'session_refresh', 'sessions_forget', 'tokens_revoke', 'user_change', 'user_revoke', 'user_unlock', 'utc'],
     'auth_service: the functions that it may call');
 SELECT is_empty(
     $$ SELECT oid::regprocedure FROM pg_proc
