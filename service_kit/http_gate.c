@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define JSON_NODES_MAX 256
-#define CHALLENGE_SIZE 256
+#define CHALLENGE_SIZE 320
 
 static bool find_route(struct http_request *request) {
     const struct http_server *server = request->thread->server;
@@ -53,8 +53,9 @@ static bool check_roles(struct http_request *request) {
     char names[ROLES_TEXT_SIZE], challenge[CHALLENGE_SIZE];
     roles_format(wanted, ' ', names);
     (void)snprintf(challenge, sizeof(challenge),
-                   "Bearer realm=\"%s\", error=\"insufficient_scope\", scope=\"%s\"",
-                   settings->realm, names);
+                   "Bearer realm=\"%s\", error=\"insufficient_scope\", error_description=\"%s\","
+                   " scope=\"%s\"",
+                   settings->realm, PROBLEM_INSUFFICIENT_ROLE.detail, names);
     http_set_header(request, "www-authenticate", challenge);
     http_reply_kind(request, &PROBLEM_INSUFFICIENT_ROLE, NULL);
     return false;

@@ -25,8 +25,7 @@ struct http_server {
     struct http_metrics metrics;
     h2o_globalconf_t h2o;
     char challenge[160];         /* WWW-Authenticate of a 401 without a token */
-    char challenge_invalid[192]; /* with a token that is not valid */
-    char challenge_request[192]; /* of a 400 */
+    char challenge_request[288]; /* of a 400 */
 };
 
 /* A client's connection, from accept to the end of its lingering close. */

@@ -11,6 +11,7 @@
 
 #define PROBLEM_BYTES_MAX 16384
 #define FIELD_NAME_MAX    64
+#define CHALLENGE_SIZE    288
 
 static const char problem_type[] = "application/problem+json";
 
@@ -89,7 +90,7 @@ static void send_answer(struct http_request *request, int status, const char *co
     request->status = status;
     request->answer_bytes = length;
     http_reply_headers(request, req, status, length > 0 ? content_type : NULL, cache_control);
-    req->res.content_length = length;
+    req->res.content_length = status == 204 ? SIZE_MAX : length; /* RFC 9110, 8.6: a 204 has none */
     h2o_iovec_t body =
         is_static ? h2o_iovec_init(bytes, length) : h2o_strdup(&req->pool, bytes, length);
     bool has_body = length > 0 && !request->head_only;
@@ -192,7 +193,11 @@ void http_reply_field(struct http_request *request, const char *field, const cha
 void http_reply_invalid_token(struct http_request *request, const char *detail) {
     if (request->req == NULL)
         return;
-    http_set_header(request, "www-authenticate", request->thread->server->challenge_invalid);
+    char challenge[CHALLENGE_SIZE];
+    (void)snprintf(challenge, sizeof(challenge),
+                   "Bearer realm=\"%s\", error=\"invalid_token\", error_description=\"%s\"",
+                   request->thread->server->settings.realm, detail);
+    http_set_header(request, "www-authenticate", challenge);
     http_reply_kind(request, &PROBLEM_UNAUTHORIZED, detail);
 }
 

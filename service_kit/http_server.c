@@ -132,10 +132,9 @@ static void configure_h2o(struct http_server *server, size_t body_limit) {
 static void write_challenges(struct http_server *server) {
     const char *realm = server->settings.realm;
     (void)snprintf(server->challenge, sizeof(server->challenge), "Bearer realm=\"%s\"", realm);
-    (void)snprintf(server->challenge_invalid, sizeof(server->challenge_invalid),
-                   "Bearer realm=\"%s\", error=\"invalid_token\"", realm);
     (void)snprintf(server->challenge_request, sizeof(server->challenge_request),
-                   "Bearer realm=\"%s\", error=\"invalid_request\"", realm);
+                   "Bearer realm=\"%s\", error=\"invalid_request\", error_description=\"%s\"",
+                   realm, PROBLEM_BAD_AUTHORIZATION.detail);
 }
 
 struct http_server *http_server_create(const struct http_server_settings *settings) {

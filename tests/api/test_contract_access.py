@@ -1,5 +1,6 @@
 """contract.md: every call of wallet_api with `Authorization: Bearer <token>`, and whose it is."""
 
+import re
 import time
 import uuid
 
@@ -135,6 +136,40 @@ def test_token_that_is_not_ours_is_401(bare, secret, attack):
 def test_token_with_sub_and_exp_alone_is_accepted(bare, secret):
     token = tokens.access_token(uuid.uuid4(), secret)
     assert assert_ok(call(bare, "list_accounts", bearer(token))) == []
+
+
+def challenge_of(response):
+    """RFC 6750, 3: a scheme and parameters, each a name and a quoted string of its characters."""
+    scheme, _, rest = response.headers["www-authenticate"].partition(" ")
+    assert scheme == "Bearer"
+    parameters = {}
+    for one in re.split(r", (?=[a-z_]+=)", rest):
+        name, value = re.fullmatch(r'([a-z_]+)="([\x20-\x21\x23-\x5b\x5d-\x7e]*)"', one).groups()
+        assert name not in parameters, f"expected {name} once: {rest}"
+        parameters[name] = value
+    assert parameters.pop("realm") == "wallet_api"
+    return parameters
+
+
+def test_the_challenge_says_what_is_wrong(bare, secret):
+    def of(authorization, path="/wallet/accounts"):
+        headers = {} if authorization is None else {"Authorization": authorization}
+        response = bare.get(path, headers=headers)
+        challenge = challenge_of(response)
+        if "error" in challenge:
+            assert challenge["error_description"] == response.json()["detail"]
+        return response.status_code, challenge.get("error"), challenge.get("error_description"), (
+            challenge.get("scope"))
+
+    expired = tokens.encode({"sub": str(uuid.uuid4()), "exp": int(time.time()) - 1}, secret)
+    user = tokens.access_token(uuid.uuid4(), secret)
+    assert of(None) == (401, None, None, None), "without a token there is no error to tell"
+    assert of("Bearer nonsense") == (401, "invalid_token", "The access token is not valid.", None)
+    assert of(f"Bearer {expired}") == (401, "invalid_token", "The access token has expired.", None)
+    status, error, description, _ = of("Bearer a b")
+    assert (status, error) == (400, "invalid_request") and description
+    status, error, description, scope = of(f"Bearer {user}", "/audit")
+    assert (status, error, scope) == (403, "insufficient_scope", "auditor") and description
 
 
 def test_scheme_is_accepted_in_any_case(bare, secret):

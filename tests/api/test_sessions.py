@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 import threading
 import time
 
@@ -239,6 +240,24 @@ def test_logout(auth, person):
         assert 'error="invalid_token"' in response.headers["www-authenticate"]
     assert_no_grant(refresh(auth, session.refresh_token))
     assert other.call("GET", "/users/me").status_code == 200
+
+
+def test_a_204_has_no_content_and_no_length(auth, person):
+    """RFC 9110, 8.6 and 15.3.5; and the connection goes on behind it."""
+    session, other = person.login(), person.login()
+    head = (f"Host: auth\r\nAuthorization: {session.bearer['Authorization']}\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", auth.service.port), timeout=10) as connection:
+        connection.sendall((f"DELETE /auth/sessions/{other.id} HTTP/1.1\r\n{head}"
+                            f"GET /users/me HTTP/1.1\r\nConnection: close\r\n{head}").encode())
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    first, _, rest = answer.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 204 "), first
+    names = {line.partition(b":")[0].lower() for line in first.split(b"\r\n")[1:]}
+    assert not names & {b"content-length", b"transfer-encoding", b"content-type"}, first
+    assert b"close" not in first
+    assert rest.startswith(b"HTTP/1.1 200 "), "expected the next answer at once, and no body"
 
 
 def test_sessions_are_listed(person):

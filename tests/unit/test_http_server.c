@@ -399,10 +399,13 @@ SERVED(order_of_checks) {
     ck_assert_ptr_nonnull(strstr(answer.bytes, "www-authenticate: Bearer realm=\"test\"\r\n"));
     EXCHANGE("POST /mine?access_token=a HTTP/1.1\r\n" HOST "Authorization: Bearer a\r\n" WRONG);
     expect_statuses(1, 401);
-    ck_assert_ptr_nonnull(strstr(answer.bytes, "error=\"invalid_token\"\r\n"));
+    ck_assert_ptr_nonnull(strstr(
+        answer.bytes,
+        "error=\"invalid_token\", error_description=\"The access token is not valid.\"\r\n"));
     EXCHANGE("POST /mine HTTP/1.1\r\n" HOST "Authorization: Bearer a b\r\n" WRONG);
     expect_statuses(1, 400);
-    ck_assert_ptr_nonnull(strstr(answer.bytes, "error=\"invalid_request\"\r\n"));
+    ck_assert_ptr_nonnull(
+        strstr(answer.bytes, "error=\"invalid_request\", error_description=\"One Authorization"));
     EXCHANGE("POST /echo HTTP/1.1\r\n" HOST WRONG);
     expect_statuses(1, 415);
 }
@@ -444,7 +447,8 @@ SERVED(roles_of_a_route) {
         expect_statuses(1, rows[i].status);
         bool told = strstr(answer.bytes,
                            "www-authenticate: Bearer realm=\"test\", error=\"insufficient_scope\","
-                           " scope=\"operator admin\"\r\n") != NULL;
+                           " error_description=\"The access token has none of the roles that this"
+                           " call is for.\", scope=\"operator admin\"\r\n") != NULL;
         ck_assert_int_eq(told, rows[i].status == 403);
     }
 }
