@@ -142,8 +142,14 @@ static void take_result(struct db_connection *connection, PGresult *result) {
         break;
     case PGRES_PIPELINE_SYNC:
         PQclear(result);
-        if (!segment->errored && segment->finished != segment->expected)
-            db_connection_break(connection, "results do not match what was sent");
+        if (!segment->errored && segment->finished != segment->expected) {
+            /* Something was done, and nobody can say what. */
+            static const char reason[] = "results do not match what was sent";
+            copy_field(segment->result.message, sizeof(segment->result.message), reason);
+            db_connection_break(connection, reason);
+            segment_finish(connection, DB_END_LOST);
+            return;
+        }
         segment_finish(connection, segment->errored ? DB_END_ERROR : DB_END_OK);
         return;
     case PGRES_FATAL_ERROR:

@@ -103,16 +103,38 @@ static bool prepare_leg(const struct batch *batch, uint32_t account, money_minor
            !__builtin_add_overflow(snapshot->entries, 1, &leg->seq);
 }
 
-/* Does the leg take from its account, and more than its floor and its holds leave? */
-static bool below_floor(const struct batch *batch, const struct leg *leg) {
-    const struct posting_account *account = &batch->accounts[leg->account];
-    if (!account->has_floor || !takes_out(account, leg->amount > 0)) {
+/* Does an entry that leads to `posted` take more than the account's floor and holds leave? */
+static bool below_floor(const struct posting_account *account, bool debit, money_minor posted) {
+    if (!account->has_floor || !takes_out(account, debit)) {
         return false;
     }
     /* Exact: what does not even fit 128 bits is below every floor. */
-    const money_minor own = posting_own_side(account->class, leg->balance_after);
+    const money_minor own = posting_own_side(account->class, posted);
     money_minor available;
     return __builtin_sub_overflow(own, account->held, &available) || available < account->floor;
+}
+
+static bool overdraws(const struct batch *batch, const struct leg *leg) {
+    return below_floor(&batch->accounts[leg->account], leg->amount > 0, leg->balance_after);
+}
+
+bool posting_order_free(const struct posting_account *accounts, const struct posting_entry *entries,
+                        size_t entry_count, struct posting_span *spans) {
+    for (size_t i = 0; i < entry_count; i++) {
+        const struct posting_entry *entry = &entries[i];
+        struct posting_span *span = &spans[entry->account];
+        if (entry->first) {
+            span->lowest = entry->balance_after - entry->amount;
+            span->highest = span->lowest;
+        }
+        const bool debit = entry->amount > 0;
+        money_minor *edge = debit ? &span->highest : &span->lowest;
+        if (!money_add(*edge, entry->amount, edge) ||
+            below_floor(&accounts[entry->account], debit, *edge)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- Keys used in this batch ---------------------------------------------------------------- */
@@ -320,7 +342,7 @@ static enum posting_outcome decide_command(struct batch *batch, uint32_t positio
         !prepare_leg(batch, command->other, own_debit ? -amount : amount, &other_leg)) {
         return POSTING_AMOUNT_TOO_LARGE;
     }
-    if (below_floor(batch, &own_leg) || below_floor(batch, &other_leg)) {
+    if (overdraws(batch, &own_leg) || overdraws(batch, &other_leg)) {
         return POSTING_INSUFFICIENT_FUNDS;
     }
     accept_command(batch, position, slot, &own_leg, &other_leg);

@@ -165,6 +165,18 @@ void posting_decide(struct posting_account *accounts, size_t account_count,
                     struct posting_entry *entries, size_t *entry_count, uint32_t *index);
 size_t posting_index_size(size_t command_count);
 
+/* The lowest and the highest `posted` that an account can have while a batch is posted. */
+struct posting_span {
+    money_minor lowest, highest;
+};
+
+/*
+ * Would each of these entries, as posting_decide made them of one batch, be accepted in any order,
+ * and whichever others of them are left out?  `spans` is scratch, one element for each account.
+ */
+bool posting_order_free(const struct posting_account *accounts, const struct posting_entry *entries,
+                        size_t entry_count, struct posting_span *spans);
+
 /* What the account's own side sees of a signed sum: -posted for liability, equity and income. */
 money_minor posting_own_side(enum posting_class class, money_minor posted);
 /* own side of `posted`, less `held`; the nearest of +-MONEY_MINOR_MAX where that does not fit. */

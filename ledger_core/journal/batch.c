@@ -24,6 +24,14 @@
  *
  * The fence moves the revisions of a batch's snapshots: whatever was decided on them before can no
  * longer be posted by express (poster.c says when).
+ *
+ * A refusal is final.  But an express batch leaves nothing in the database until the server reads
+ * it, and whoever sent it may have died meanwhile: its commands are asked for again elsewhere, and
+ * where one of them is refused, the old batch must not post it afterwards.  Two rules see to that.
+ * An express batch is free of order: each of its commands, alone or beside any others of them, is
+ * accepted on the snapshots that it compares with.  So whoever refuses one has seen an account of
+ * it moved on, and the old batch will see that too.  All-or-nothing groups are refused for the sake
+ * of others, so this does not hold for them: such a refusal is committed together with the fence.
  */
 #include "ledger_core/journal/batch.h"
 
@@ -121,6 +129,7 @@ struct batch {
     uint64_t pass; /* marks what has been seen in it */
     bool express;
     int snapshots_result; /* which call of phase two moves the snapshots; -1: none */
+    struct posting_span *spans; /* by account; scratch of the express way */
     size_t account_count, account_capacity;
     struct posting_prior *priors; /* by command */
     struct posting_command *commands;
@@ -182,6 +191,7 @@ void batch_free(struct batch *batch) {
     free((void *)batch->known);
     free(batch->accounts);
     free(batch->rows);
+    free(batch->spans);
     free(batch->priors);
     free(batch->commands);
     free(batch->member);
@@ -228,13 +238,20 @@ static struct db_call name_accounts(struct batch *batch, const char *statement,
     return make_call(batch, statement, &batch->lock_parameters, ids, 2);
 }
 
+/* Of the accounts that were named last, which are locked. */
+static struct db_call fence_call(const struct batch *batch) {
+    const struct parameters *named = &batch->lock_parameters;
+    return (struct db_call){.statement = "fence",
+                            .params = {3, named->values, named->lengths, named->formats},
+                            .binary_result = true};
+}
+
 void batch_build_fence(struct batch *batch, struct journal_command *const *commands, size_t count,
                        struct db_call calls[static BATCH_FENCE_CALLS]) {
     assert(count > 0 && count <= JOURNAL_BATCH_MAX);
     calls[0] = (struct db_call){.statement = "begin"};
     calls[1] = name_accounts(batch, "lock", commands, count); /* in the order of the ids */
-    calls[2] = calls[1];
-    calls[2].statement = "fence";
+    calls[2] = fence_call(batch);
     calls[3] = (struct db_call){.statement = "commit"};
 }
 
@@ -344,6 +361,7 @@ static void make_room(struct batch *batch, size_t count) {
     batch->accounts =
         memory_resize(batch->accounts, batch->account_capacity * sizeof(*batch->accounts));
     batch->rows = memory_resize(batch->rows, batch->account_capacity * sizeof(*batch->rows));
+    batch->spans = memory_resize(batch->spans, batch->account_capacity * sizeof(*batch->spans));
 }
 
 static bool load_accounts(struct batch *batch, const struct db_result *result) {
@@ -453,6 +471,8 @@ static void summarize(struct batch *batch) {
             batch->summary.resolved++; /* our own, by an attempt whose COMMIT went unanswered */
         else if (repeated)
             batch->summary.duplicates++;
+        else if (command->outcome == POSTING_BATCH_REFUSED)
+            batch->summary.fence = true;
     }
 }
 
@@ -542,7 +562,7 @@ bool batch_decide_known(struct batch *batch, struct journal_command *const *comm
             outcome != POSTING_DUPLICATE_CHANGED)
             return false;
     }
-    return true;
+    return posting_order_free(batch->accounts, batch->entries, batch->entry_count, batch->spans);
 }
 
 /* The two arrays that moving the snapshots returned, side by side. */
@@ -572,7 +592,7 @@ static bool learn_addresses(struct batch *batch, const struct db_result *result)
 }
 
 void batch_remember(struct batch *batch, const struct db_result *result) {
-    if (!learn_addresses(batch, result)) {
+    if (batch->summary.fence || !learn_addresses(batch, result)) {
         batch_forget(batch);
         return;
     }
@@ -677,6 +697,8 @@ size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_
         calls[count++] = make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 7);
         calls[count++] = make_call(batch, "write", &batch->write_parameters, rows, 10);
     }
+    if (batch->summary.fence)
+        calls[count++] = fence_call(batch);
     calls[count++] = (struct db_call){.statement = "commit"};
     return count;
 }

@@ -55,21 +55,24 @@ __attribute__((warn_unused_result)) bool batch_decide(struct batch *batch,
 
 /*
  * The express way, without a look at the database: decides the commands (none NULL) on what is
- * remembered of their accounts.  False: the careful way is needed, and nothing is decided.
+ * remembered of their accounts.  False: the careful way is needed, and nothing is decided: an
+ * account is not known, a command is refused, or their order matters (batch.c says why).
  */
 __attribute__((warn_unused_result)) bool
 batch_decide_known(struct batch *batch, struct journal_command *const *commands, size_t count);
 
-/* How many were accepted now, how many keys of ours a lost attempt had posted already, and whether
- * any other earlier transaction was found. */
+/* How many were accepted now, how many keys of ours a lost attempt had posted already, how many
+ * other earlier transactions were found, and whether a refusal needs the fence. */
 struct batch_summary {
     size_t accepted, resolved, duplicates;
+    bool fence;
 };
 struct batch_summary batch_summary(const struct batch *batch);
 
 /*
- * Phase two: move the snapshots, insert transactions and entries, COMMIT; or COMMIT alone when
- * nothing was accepted.  On the express way BEGIN comes first.  Returns the number of calls.
+ * Phase two: move the snapshots, insert transactions and entries, the fence if it is needed,
+ * COMMIT; or COMMIT alone when nothing was accepted.  On the express way BEGIN comes first.
+ * Returns the number of calls.
  */
 size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_WRITE_CALLS]);
 

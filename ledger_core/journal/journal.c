@@ -87,7 +87,7 @@ bool journal_ready(const struct journal *journal) {
 }
 
 bool journal_idle(const struct journal *journal) {
-    return journal->head == NULL && journal->phase == POSTER_IDLE;
+    return journal->head == NULL && journal->range_count == 0;
 }
 
 size_t journal_queued(const struct journal *journal) {

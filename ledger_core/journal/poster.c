@@ -30,7 +30,8 @@
  * may not even have read it, and post it when nobody thinks of it any more.  So the first thing on
  * the new connection is the fence (batch.c): it waits for the old backend if that has begun, and
  * if not, makes sure that the batch no longer finds what it compares with.  Until then all of its
- * commands stay together, also those whose deadline has passed.
+ * commands stay together, also those whose deadline has passed.  When the process itself dies there
+ * is nobody to do so, and nobody who has been told anything; batch.c says why that is safe.
  */
 #include "ledger_core/journal/poster.h"
 
@@ -386,7 +387,7 @@ static void on_locked(void *owner, const struct db_result *result) {
     journal->counters.resolved += summary.resolved;
     /* The doubt is over for what was not found; what was found is certain after our own COMMIT. */
     range->in_doubt = summary.resolved > 0;
-    if (summary.accepted + summary.resolved + summary.duplicates == 0) {
+    if (summary.accepted + summary.resolved + summary.duplicates == 0 && !summary.fence) {
         finish_unwritten(journal);
         return;
     }

@@ -340,8 +340,8 @@ def test_body_nested_deeper_than_16_within_the_limit_of_size_is_refused(port, be
 STRICT_JSON = {
     "duplicate_key": b'{"username":"%s","password":"12345678","password":"12345679"}',
     "duplicate_key_escaped": b'{"username":"%s","password":"12345678","p\\u0061ssword":"12345678"}',
-    "duplicate_key_in_depth": b'{"username":"%s","password":"12345678","x":[{"a":1,"a":2}]}',
-    "duplicate_key_among_many": b'{"username":"%s","password":"12345678",'
+    "duplicate_key_in_depth": b'{"username":"%s","password":"raw json 9","x":[{"a":1,"a":2}]}',
+    "duplicate_key_among_many": b'{"username":"%s","password":"raw json 9",'
                                 + b",".join(b'"x%d":0' % (n % 49) for n in range(50)) + b"}",
     "nul": b'{"username":"%s","password":"1234\\u00005678"}',
     "nul_in_a_key": b'{"username":"%s","password":"12345678","x\\u0000":1}',
@@ -367,19 +367,19 @@ STRICT_JSON = {
     "single_quotes": b"{'username':'%s','password':'12345678'}",
     "trailing_comma": b'{"username":"%s","password":"12345678",}',
     "unknown_escape": b'{"username":"%s","password":"12345678\\x41"}',
-    "bare_word": b'{"username":"%s","password":"12345678","x":NaN}',
-    "leading_zero": b'{"username":"%s","password":"12345678","x":01}',
-    "plus": b'{"username":"%s","password":"12345678","x":+1}',
+    "bare_word": b'{"username":"%s","password":"raw json 9","x":NaN}',
+    "leading_zero": b'{"username":"%s","password":"raw json 9","x":01}',
+    "plus": b'{"username":"%s","password":"raw json 9","x":+1}',
     "in_an_array": b'[{"username":"%s","password":"12345678"}]',
 }
 RIGHT_JSON = {
     "pair_of_surrogates": b'{"username":"%s","password":"12345678\\ud83d\\udd11"}',
     "utf8": b'{"username":"%s","password":"12345678\xf0\x9f\x94\x91"}',
     "escapes": b'{"username":"%s","p\\u0061ssword":"\\"\\\\\\/\\b\\f\\n\\r\\t"}',
-    "white_space": b' \r\n\t{ "username" : "%s" ,\n"password":\t"12345678" } \r\n',
-    "many_keys": b'{"username":"%s","password":"12345678",'
+    "white_space": b' \r\n\t{ "username" : "%s" ,\n"password":\t"raw json 9" } \r\n',
+    "many_keys": b'{"username":"%s","password":"raw json 9",'
                  + b",".join(b'"x%d":0' % n for n in range(50)) + b"}",
-    "depth_16": b'{"username":"%s","password":"12345678","x":' + b"[" * 15 + b"]" * 15 + b"}",
+    "depth_16": b'{"username":"%s","password":"raw json 9","x":' + b"[" * 15 + b"]" * 15 + b"}",
 }
 STRICT_JSON["depth_17"] = RIGHT_JSON["depth_16"].replace(b"[]", b"[[]]")
 STRICT_JSON["depth_1000"] = RIGHT_JSON["depth_16"].replace(b"[]", b"[" * 985 + b"]" * 985)

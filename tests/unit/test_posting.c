@@ -315,6 +315,48 @@ START_TEST(precedence) {
 }
 END_TEST
 
+/* ---- Order ----------------------------------------------------------------------------------- */
+
+static bool order_free(void) {
+    struct posting_span spans[ACCOUNTS];
+    decide();
+    ck_assert_uint_eq(entry_count, POSTING_ENTRIES_PER_COMMAND * command_count);
+    return posting_order_free(accounts, entries, entry_count, spans);
+}
+
+START_TEST(free_of_order) {
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "60");
+    add(POSTING_DEPOSIT, ALICE, SETTLEMENT, "0.01");
+    add(POSTING_TRANSFER, ALICE, BOB, "40");
+    ck_assert(order_free());
+    set_up(); /* without the deposit the transfer would not be possible */
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "60");
+    add(POSTING_DEPOSIT, ALICE, SETTLEMENT, "0.01");
+    add(POSTING_TRANSFER, ALICE, BOB, "40.01");
+    ck_assert(!order_free());
+    set_up(); /* one that takes what another brings */
+    accounts[BOB].owner = accounts[ALICE].owner;
+    add(POSTING_TRANSFER, ALICE, BOB, "1");
+    add(POSTING_TRANSFER, BOB, ALICE, "1");
+    ck_assert(!order_free());
+    set_up(); /* the withdrawal makes room for the deposit */
+    accounts[SETTLEMENT].posted = MONEY_MINOR_MAX;
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "1");
+    add(POSTING_DEPOSIT, ALICE, SETTLEMENT, "1");
+    ck_assert(!order_free());
+    set_up(); /* what nobody limits */
+    accounts[ALICE].has_floor = false;
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "100");
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "100");
+    ck_assert(order_free());
+    set_up(); /* what is held is not there */
+    accounts[ALICE].held = 1;
+    add(POSTING_DEPOSIT, ALICE, SETTLEMENT, "1");
+    add(POSTING_WITHDRAW, ALICE, SETTLEMENT, "100");
+    ck_assert(!order_free());
+}
+END_TEST
+
 /* ---- The rest ------------------------------------------------------------------------------- */
 
 START_TEST(own_side_and_available) {
@@ -443,6 +485,7 @@ int main(void) {
     tcase_add_test(tests, balances_that_do_not_fit);
     tcase_add_test(tests, floors);
     tcase_add_test(tests, precedence);
+    tcase_add_test(tests, free_of_order);
     tcase_add_test(tests, own_side_and_available);
     tcase_add_test(tests, names_and_sizes);
     tcase_add_loop_test_raise_signal(tests, misuse_aborts, SIGABRT, 0, 8);

@@ -58,6 +58,7 @@ struct episode {
 static struct reference_state reference;
 static uint64_t outcome_counts[POSTING_OUTCOME_COUNT];
 static uint64_t group_commands, repeated_commands, accepted_in_groups;
+static uint64_t batches_free_of_order, batches_in_order;
 
 /* ---- Accounts and requests ------------------------------------------------------------------ */
 
@@ -470,6 +471,35 @@ static void compare_entries(const struct episode *episode, const struct run *run
     }
 }
 
+/* Some of the accepted commands, in random order, on the accounts as they were: is each accepted? */
+static void check_order_free(struct episode *episode, const struct run *run, uint32_t *index) {
+    struct posting_span spans[REFERENCE_ACCOUNTS_MAX];
+    if (!posting_order_free(run->accounts, run->entries, run->entry_count, spans)) {
+        batches_in_order++;
+        return;
+    }
+    batches_free_of_order++;
+    struct posting_account accounts[REFERENCE_ACCOUNTS_MAX];
+    for (uint32_t i = 0; i < run->account_count; i++) {
+        accounts[i] = episode->accounts[run->original[i]];
+    }
+    static struct posting_command commands[BATCH_MAX];
+    static struct posting_entry entries[POSTING_ENTRIES_PER_COMMAND * BATCH_MAX];
+    size_t count = 0, entry_count;
+    for (size_t i = 0; i < run->count; i++) {
+        if (run->commands[i].outcome != POSTING_ACCEPTED || random_percent(&episode->random, 30)) {
+            continue;
+        }
+        const size_t place = random_below(&episode->random, (uint32_t)++count);
+        commands[count - 1] = commands[place];
+        commands[place] = run->commands[i];
+        commands[place].group = 0;
+    }
+    posting_decide(accounts, run->account_count, commands, count, entries, &entry_count, index);
+    same_number(episode, 0, "accepted in another order", (money_minor)entry_count,
+                (money_minor)(POSTING_ENTRIES_PER_COMMAND * count));
+}
+
 /* ---- The run -------------------------------------------------------------------------------- */
 
 static void run_batch(struct episode *episode, size_t count) {
@@ -481,6 +511,7 @@ static void run_batch(struct episode *episode, size_t count) {
     uint32_t *index = allocate(posting_index_size(count), sizeof(*index));
     posting_decide(run.accounts, run.account_count, run.commands, count, run.entries,
                    &run.entry_count, index);
+    check_order_free(episode, &run, index);
     free(index);
 
     const size_t first_transaction = reference.transaction_count;
@@ -534,6 +565,10 @@ START_TEST(as_the_reference) {
            (unsigned long long)commands, (unsigned long long)repeated_commands,
            (unsigned long long)group_commands, (unsigned long long)accepted_in_groups);
     ck_assert(wanted < 100000 || accepted_in_groups > commands / 100);
+    printf("%llu batches free of order, %llu not\n", (unsigned long long)batches_free_of_order,
+           (unsigned long long)batches_in_order);
+    ck_assert(wanted < 100000 || batches_free_of_order > commands / 2000);
+    ck_assert(wanted < 100000 || batches_in_order > commands / 2000);
     for (int outcome = 1; outcome < POSTING_OUTCOME_COUNT; outcome++) {
         printf("%10llu %s\n", (unsigned long long)outcome_counts[outcome],
                posting_outcome_name((enum posting_outcome)outcome));

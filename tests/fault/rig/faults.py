@@ -28,6 +28,8 @@ PACK = {
     "commit_reply": 8,
     "commit_request": 2,
     "commit_late": 2,
+    "commit_stale": 2,
+    "stale_kill": 2,
     "cut": 2,
     "service_stop": 1,
     "backend_stop": 1,
@@ -219,16 +221,34 @@ class Faults:
     def commit_late(self):
         return self._commit("late", self.random.choice((0.1, 0.5, 1.5)))
 
-    def _commit(self, mode, hold_s):
+    def commit_stale(self):
+        return self._commit("stale", self.random.choice((0.1, 0.5, 1.5)))
+
+    def stale_kill(self):
+        """The service dies while its batch is still under way: its successor is asked for the same
+        keys, and the batch arrives later."""
+        number = self._door()
+        service = self.world.services[number]
+        if service.process is None or service.process.poll() is not None:
+            return None
+        if self._commit("stale", self.random.choice((0.5, 1.5, 3.0)), number,
+                        service.process.pid) is None:
+            return None
+        service.kill()
+        service.start(wait=False)
+        self.note("restart", service=number)
+        return time.monotonic()
+
+    def _commit(self, mode, hold_s, door=None, kill=None):
         """Counts when it has happened."""
-        proxy, door = self.world.proxy, self._door()
+        proxy, door = self.world.proxy, self._door() if door is None else door
         before = proxy.fired()[mode]
         reset = self.random.random() < 0.5
-        proxy.tell("commit", door=door, mode=mode, hold_s=hold_s, reset=reset)
+        proxy.tell("commit", door=door, mode=mode, hold_s=hold_s, reset=reset, kill=kill)
         if not self._happens(mode, before):
             proxy.tell("calm", door=door)
             return None
-        self.note(f"commit_{mode}", door=door, hold_s=hold_s)
+        self.note("stale_kill" if kill else f"commit_{mode}", door=door, hold_s=hold_s)
         if hold_s:
             self.later(hold_s, f"commit_{mode}", lambda: None)
         return time.monotonic()

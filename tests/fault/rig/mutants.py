@@ -58,6 +58,13 @@ MUTANTS = {
     "express_refuses": Mutant(QUIET),
     "express_without_compare": Mutant(QUIET, ("one entry per place", "all snapshots are moved")),
     "serialization_failure_is_final": Mutant(QUIET, only=TROUBLE),
+    "express_in_order": Mutant(QUIET, test="test_stale_express.py::"
+                               "test_a_refusal_by_the_next_process_is_not_posted_afterwards"),
+    "refused_group_without_fence": Mutant(QUIET, test="test_stale_express.py::"
+                                          "test_a_group_refused_by_the_next_process_is_not"
+                                          "_posted_afterwards"),
+    "no_fence": Mutant(QUIET, test="test_stale_express.py::"
+                       "test_what_may_still_be_posted_is_not_unavailable"),
     "warning_at_commit_ignored": Mutant(
         QUIET, test="test_standby.py::test_a_cancelled_wait_is_no_success"),
 }

@@ -16,7 +16,8 @@ and answers each with one:
                  with the open transaction and its locks for hold_s, then cut off too
         late     the service's connection is cut, and its COMMIT is delivered hold_s later
         stale    as late, but of a pipeline that has its own BEGIN all of it, from there on:
-                 PostgreSQL knows nothing of it until then
+                 PostgreSQL knows nothing of it until then; with "kill": PID that process, whose
+                 connection it is, is killed rather than told of the loss
     {"do": "calm", "door": 0}                            takes back whatever has not happened yet
     {"do": "fired"}                                      {"reply": 3, "request": 1, "cut": 2}
 
@@ -27,6 +28,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -161,6 +163,8 @@ class Link:
 
     def leave_server_alone(self, commit):
         fired[commit["mode"]] += 1
+        if commit.get("kill"):
+            os.kill(commit["kill"], signal.SIGKILL)
         drop(self.client, commit["reset"])
         if commit["mode"] in ("late", "stale"):
             loop.call_later(commit["hold_s"], self.deliver_late)
