@@ -417,7 +417,8 @@ def cut(databases, wallet_settings, tmp_path):
     def set_reachable(reachable):
         with database.server.connect("postgres") as connection:
             connection.execute(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS {reachable}")
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            # Until each is gone: a batch that a dying one still gets is in doubt, not refused.
+            connection.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
                                " WHERE datname = %s", (database.name,))
 
     yield service, lambda: set_reachable(False), lambda: set_reachable(True)
