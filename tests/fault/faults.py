@@ -25,7 +25,7 @@ def parse():
     parser.add_argument("--clients", type=int, default=campaign.Plan.clients)
     parser.add_argument("--keep")
     parser.add_argument("--check")
-    parser.add_argument("--mutant", action="append", default=[])
+    parser.add_argument("--mutant", nargs="+", default=[])
     parser.add_argument("--mutants", action="store_true")
     return parser.parse_args()
 
