@@ -29,7 +29,7 @@
 #define GAUGES_INTERVAL_US     1000000
 #define KEYS_INTERVAL_US       100000
 #define REVOCATIONS_STALE_S    10
-#define HASH_NICE              10 /* whoever has logged in already goes first */
+#define HASH_NICE              10
 #define PEPPER_FILE_MAX        4096
 #define HASH_THREADS_MAX       2
 #define BCRYPT_COST_WARN_BELOW 10
@@ -326,7 +326,11 @@ bool auth_start(struct service *service, char *error, size_t error_size) {
         snprintf(error, error_size, "libxcrypt cannot make a hash");
         return false;
     }
-    const struct workers_settings hashing = {.threads = hash_threads(),
+    /* Whoever has logged in already goes first.  The first thread gets a little even of a machine
+     * that is busy for long, so that logins do not end there; any other waits for a free core. */
+    const size_t threads = hash_threads();
+    const struct workers_settings hashing = {.threads = threads,
+                                             .background = threads - 1,
                                              .queue_max = (size_t)auth->hash_queue_max,
                                              .scratch_size = password_scratch_size(),
                                              .nice = HASH_NICE,

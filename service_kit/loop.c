@@ -5,12 +5,16 @@
  * work that was scheduled for the end of the turn.  When that last part did anything, the next
  * turn does not wait: an answer that was written outside of libh2o's own turn leaves a completion
  * behind which only its next turn delivers.
+ *
+ * Messages are pushed onto a list without a lock.  Whoever posts may be a thread of low priority,
+ * which the wakeup itself preempts: with a lock, the loop would then wait for a thread that waits
+ * for a core, as long as others keep the cores busy.
  */
 #include "service_kit/loop.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -29,8 +33,7 @@ struct loop {
     bool acted; /* timers or turns ran since the last wait */
     struct loop_watch *wakeup;
     int wakeup_fd;
-    pthread_mutex_t mutex; /* guards the messages */
-    struct loop_message *messages, **messages_tail;
+    _Atomic(struct loop_message *) messages; /* the newest first */
 };
 
 struct loop_watch {
@@ -213,29 +216,38 @@ void loop_watch_destroy(struct loop_watch *watch) {
 
 void loop_post(struct loop *loop, struct loop_message *message) {
     assert(message->on_message != NULL);
-    message->next = NULL;
-    pthread_mutex_lock(&loop->mutex);
-    bool was_empty = loop->messages == NULL;
-    *loop->messages_tail = message;
-    loop->messages_tail = &message->next;
-    if (was_empty) { /* within the lock: once it is open, the loop may be told to end */
+    struct loop_message *before = atomic_load(&loop->messages);
+    do {
+        message->next = before;
+    } while (!atomic_compare_exchange_weak(&loop->messages, &before, message));
+    /* From here on the message is the receiver's; and the loop may end as soon as it has been
+     * woken, but not before: it takes messages for nothing but a wakeup, and whoever finds the list
+     * empty is the only one who sends one. */
+    if (before == NULL) {
         uint64_t one = 1;
         ssize_t written = write(loop->wakeup_fd, &one, sizeof(one));
-        (void)written; /* fails only when the counter is at its end: then it is readable anyway */
+        (void)written; /* the counter is never near its end */
     }
-    pthread_mutex_unlock(&loop->mutex);
+}
+
+static struct loop_message *oldest_first(struct loop_message *newest) {
+    struct loop_message *first = NULL;
+    while (newest != NULL) {
+        struct loop_message *older = newest->next;
+        newest->next = first;
+        first = newest;
+        newest = older;
+    }
+    return first;
 }
 
 static void on_wakeup(void *owner) {
     struct loop *loop = owner;
     uint64_t count;
-    ssize_t got = read(loop->wakeup_fd, &count, sizeof(count));
-    (void)got;
-    pthread_mutex_lock(&loop->mutex);
-    struct loop_message *message = loop->messages;
-    loop->messages = NULL;
-    loop->messages_tail = &loop->messages;
-    pthread_mutex_unlock(&loop->mutex);
+    if (read(loop->wakeup_fd, &count, sizeof(count)) != sizeof(count)) {
+        return; /* nobody has posted: see there */
+    }
+    struct loop_message *message = oldest_first(atomic_exchange(&loop->messages, NULL));
     while (message != NULL) {
         struct loop_message *next = message->next; /* the receiver may free it */
         message->on_message(message);
@@ -250,13 +262,11 @@ struct loop *loop_create(void) {
     if (loop == NULL)
         return NULL;
     loop->turns_tail = &loop->turns;
-    loop->messages_tail = &loop->messages;
     loop->wakeup_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->wakeup_fd < 0) {
         free(loop);
         return NULL;
     }
-    pthread_mutex_init(&loop->mutex, NULL);
     loop->h2o = h2o_evloop_create();
     loop->wakeup = loop_watch_create(loop, loop->wakeup_fd, on_wakeup, NULL, loop);
     if (loop->wakeup == NULL)
@@ -270,10 +280,9 @@ void loop_destroy(struct loop *loop) {
     loop_watch_destroy(loop->wakeup);
     h2o_evloop_run(loop->h2o, 0); /* frees the sockets that were closed in the last turn */
     assert(loop->timer_count == 0 && loop->turns == NULL && loop->watches == 0);
-    assert(loop->messages == NULL);
+    assert(atomic_load(&loop->messages) == NULL);
     h2o_evloop_destroy(loop->h2o);
     close(loop->wakeup_fd);
-    pthread_mutex_destroy(&loop->mutex);
     free(loop->heap);
     free(loop);
 }

@@ -4,6 +4,10 @@
  * owner, is a node of the list while it waits, and its own loop_message on the way back, so giving
  * a result back cannot fail.  Threads block every signal: those belong to the loops.
  *
+ * Loops must never wait for a thread of low priority.  So a semaphore counts the jobs, not a
+ * condition variable, whose signal may wait until threads woken before have run; and nothing wakes
+ * a thread while it holds the mutex, as that thread may take the core at once.
+ *
  * A first-in-first-out queue whose jobs expire does no useful work under overload: every job is
  * taken shortly before its deadline, and done after it.  So a job is only let in when, by the
  * average of the recent ones, it will be done in time.  An empty queue always lets one in, so that
@@ -15,23 +19,27 @@
 #include "service_kit/workers.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "service_kit/log.h"
 #include "service_kit/memory.h"
 
 #define AVERAGE_WEIGHT 4
 
 struct workers {
     struct workers_settings settings;
+    sem_t wake;            /* one for each job that waits; at the end one for each thread */
     pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t wake;
     struct workers_job *first, **last;
-    size_t queued;
+    size_t queued, background_count;
     int64_t average_us; /* of processing a job, recent ones counting more */
     bool stopping;
     pthread_t *threads; /* started; written before anybody else reads it */
@@ -52,11 +60,12 @@ static void give_back(struct workers_job *job, bool processed) {
 
 /* Waits for a job; NULL: stopping, and nothing is left. */
 static struct workers_job *take(struct workers *workers) {
-    pthread_mutex_lock(&workers->mutex);
-    while (workers->first == NULL && !workers->stopping) {
-        pthread_cond_wait(&workers->wake, &workers->mutex);
+    while (sem_wait(&workers->wake) != 0) {
+        assert(errno == EINTR); /* a debugger */
     }
+    pthread_mutex_lock(&workers->mutex);
     struct workers_job *job = workers->first;
+    assert(job != NULL || workers->stopping);
     if (job != NULL) {
         workers->first = job->next;
         if (workers->first == NULL) {
@@ -75,12 +84,27 @@ static void note_duration(struct workers *workers, int64_t duration_us) {
     pthread_mutex_unlock(&workers->mutex);
 }
 
+/* Of this thread alone, on Linux.  A system that forbids it is told of, and served all the same. */
+static void lower_priority(struct workers *workers) {
+    pthread_mutex_lock(&workers->mutex);
+    bool background = workers->background_count < workers->settings.background;
+    workers->background_count += background ? 1 : 0;
+    pthread_mutex_unlock(&workers->mutex);
+    const struct sched_param none = {.sched_priority = 0};
+    const int nice = workers->settings.nice;
+    const id_t self = (id_t)gettid();
+    bool good = background ? sched_setscheduler(0, SCHED_IDLE, &none) == 0
+                           : getpriority(PRIO_PROCESS, self) >= nice ||
+                                 setpriority(PRIO_PROCESS, self, nice) == 0;
+    if (!good) {
+        log_message(LOG_WARN, "workers_priority_not_lowered", "reason", strerrordesc_np(errno));
+    }
+}
+
 static void *run_thread(void *argument) {
     struct workers *workers = argument;
     const size_t scratch_size = workers->settings.scratch_size;
-    if (workers->settings.nice != 0) { /* of this thread alone, on Linux */
-        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), workers->settings.nice);
-    }
+    lower_priority(workers);
     void *scratch = memory_allocate(1, scratch_size);
     for (struct workers_job *job = take(workers); job != NULL; job = take(workers)) {
         bool in_time = job->deadline_us == 0 || loop_clock_us() < job->deadline_us;
@@ -122,7 +146,7 @@ struct workers *workers_create(const struct workers_settings *settings) {
     workers->last = &workers->first;
     workers->threads = memory_allocate(settings->threads, sizeof *workers->threads);
     pthread_mutex_init(&workers->mutex, NULL);
-    pthread_cond_init(&workers->wake, NULL);
+    sem_init(&workers->wake, 0, 0);
     if (!start_threads(workers)) {
         workers_stop(workers);
         return NULL;
@@ -164,9 +188,11 @@ bool workers_submit(struct workers *workers, struct loop *loop, struct workers_j
         *workers->last = job;
         workers->last = &job->next;
         workers->queued++;
-        pthread_cond_signal(&workers->wake);
     }
     pthread_mutex_unlock(&workers->mutex);
+    if (room) { /* the pool is there: workers_stop does not return before this job was taken */
+        sem_post(&workers->wake);
+    }
     return room;
 }
 
@@ -180,13 +206,15 @@ size_t workers_queued(struct workers *workers) {
 void workers_stop(struct workers *workers) {
     pthread_mutex_lock(&workers->mutex);
     workers->stopping = true;
-    pthread_cond_broadcast(&workers->wake);
     pthread_mutex_unlock(&workers->mutex);
+    for (size_t i = 0; i < workers->thread_count; i++) {
+        sem_post(&workers->wake);
+    }
     for (size_t i = 0; i < workers->thread_count; i++) {
         pthread_join(workers->threads[i], NULL);
     }
     assert(workers->first == NULL && workers->queued == 0);
-    pthread_cond_destroy(&workers->wake);
+    sem_destroy(&workers->wake);
     pthread_mutex_destroy(&workers->mutex);
     free(workers->threads);
     free(workers);

@@ -22,7 +22,8 @@ struct workers_settings {
     size_t queue_max;    /* jobs that may wait for a thread, at least 1 */
     size_t scratch_size; /* bytes of memory that each thread lends to its jobs; 0: none */
     size_t stack_size;   /* 0: the system's default */
-    int nice;            /* of the threads, to be added to the process' */
+    size_t background;   /* threads that run only on a core that nobody else wants (SCHED_IDLE) */
+    int nice;            /* of the others, unless the process' is higher */
     int64_t job_us;      /* about what processing a job takes; learned from then on */
 };
 

@@ -1,6 +1,7 @@
 """What every service does besides its calls: health, metrics, log, start and stop."""
 
 import json
+import os
 import re
 import selectors
 import signal
@@ -8,6 +9,7 @@ import socket
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -404,6 +406,18 @@ def test_auth_api_finishes_a_login_in_flight(auth_settings, tmp_path):
     service.stop()
     thread.join(scaled(10))
     assert_problem(answers[0], 401, "Invalid credentials")
+
+
+def test_hashing_gives_way_to_everything_else(auth_service):
+    """One thread of low priority, one that runs on a core that is idle: as many as there are cores, at most two."""
+    kinds = []
+    for thread in Path(f"/proc/{auth_service.process.pid}/task").iterdir():
+        fields = (thread / "stat").read_text().rpartition(")")[2].split()
+        policy, nice = int(fields[38]), int(fields[16])
+        kinds.append("idle" if policy == os.SCHED_IDLE else "low" if nice >= 10 else "normal")
+    mine = ["low"] if len(os.sched_getaffinity(0)) == 1 else ["low", "idle"]
+    assert sorted(kind for kind in kinds if kind != "normal") == sorted(mine)
+    assert "workers_priority_not_lowered" not in auth_service.log_text()
 
 
 # ---- the database goes and comes ----

@@ -6,12 +6,15 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SCRATCH_SIZE 4096
 
@@ -195,6 +198,49 @@ START_TEST(a_queue_too_long_for_the_deadline_refuses) {
 }
 END_TEST
 
+struct priority_task {
+    struct task task; /* first */
+    int policy, nice;
+};
+
+static void note_priority(struct workers_job *job, void *scratch) {
+    struct priority_task *own = (struct priority_task *)job;
+    own->policy = sched_getscheduler(0);
+    own->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    process(job, scratch);
+}
+
+/* Both threads are in a job at the same time, so each has told its own. */
+START_TEST(threads_have_the_priority_that_was_asked_for) {
+    const struct workers_settings settings = {
+        .threads = 2, .queue_max = 2, .scratch_size = SCRATCH_SIZE, .background = 1, .nice = 19};
+    const int nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    struct workers *two = workers_create(&settings);
+    struct priority_task tasks[2] = {0};
+    for (size_t i = 0; i < 2; i++) {
+        tasks[i].task.job.process = note_priority;
+        tasks[i].task.job.on_done = on_done;
+        tasks[i].task.started = &started;
+        tasks[i].task.gate = &gate;
+        ck_assert(workers_submit(two, loop, &tasks[i].task.job));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        sem_wait(&started);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        sem_post(&gate);
+    }
+    run_until_done(2);
+    const size_t background = tasks[0].policy == SCHED_IDLE ? 0 : 1;
+    ck_assert_int_eq(tasks[background].policy, SCHED_IDLE);
+    ck_assert_int_eq(tasks[1 - background].policy, SCHED_OTHER);
+    ck_assert_int_eq(tasks[1 - background].nice, 19);
+    ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER); /* the loop's thread keeps its own */
+    ck_assert_int_eq(getpriority(PRIO_PROCESS, (id_t)gettid()), nice);
+    workers_stop(two);
+}
+END_TEST
+
 /* Late enough that workers_stop is waiting by then, with three jobs in the queue. */
 static void *open_gate_later(void *argument) {
     (void)argument;
@@ -318,6 +364,7 @@ int main(void) {
     tcase_add_test(steps, a_full_queue_refuses_at_once);
     tcase_add_test(steps, a_late_job_is_not_processed);
     tcase_add_test(steps, a_queue_too_long_for_the_deadline_refuses);
+    tcase_add_test(steps, threads_have_the_priority_that_was_asked_for);
     tcase_add_test(steps, stop_drains);
     suite_add_tcase(suite, steps);
     tcase_set_timeout(many, 60);
