@@ -8,7 +8,7 @@ install(PROGRAMS ${ops}/containers/migrate DESTINATION ${PACIOLI_INSTALL_DIR}/bi
 install(PROGRAMS ${ops}/lib/make-databases DESTINATION ${PACIOLI_INSTALL_DIR}/ops/lib COMPONENT host)
 install(FILES ${ops}/lib/common.sh ${ops}/lib/scram_verifier.py
         DESTINATION ${PACIOLI_INSTALL_DIR}/ops/lib COMPONENT host)
-install(PROGRAMS ${ops}/backup ${ops}/restore DESTINATION ${PACIOLI_INSTALL_DIR}/ops COMPONENT host)
+install(PROGRAMS ${ops}/admin ${ops}/backup ${ops}/restore DESTINATION ${PACIOLI_INSTALL_DIR}/ops COMPONENT host)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/migrations DESTINATION ${PACIOLI_INSTALL_DIR}
         COMPONENT host)
 install(DIRECTORY ${ops}/systemd/ DESTINATION lib/systemd/system COMPONENT host)
@@ -37,6 +37,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS
     "bash, libdbd-pg-perl, postgresql-client, python3, sqitch")
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "curl, jq")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "postgresql")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

@@ -88,6 +88,7 @@ build_standin() { # NAME TAG
 }
 
 postgres_image=docker.io/library/postgres:16-bookworm
+haproxy_image=docker.io/library/haproxy:2.8-bookworm
 
 machine_images() {
     have_image docker.io/library/debian:bookworm-slim ||
@@ -96,6 +97,8 @@ machine_images() {
         localhost/pacioli-test/host:1
     step "Making the stand-in for PostgreSQL's image" "$work/log/postgres.log" \
         build_standin postgres "$postgres_image"
+    step "Making the stand-in for haproxy's image" "$work/log/haproxy.log" \
+        build_standin haproxy "$haproxy_image"
 }
 
 on_host_console() { # COMMAND …: not through SSH
@@ -103,6 +106,7 @@ on_host_console() { # COMMAND …: not through SSH
 }
 
 machine_host() {
+    local image
     rm -rf "$work/host"
     mkdir -p "$work/host"
     podman run --detach --name "$host_name" --privileged \
@@ -116,7 +120,9 @@ machine_host() {
     on_host_console cat /etc/ssh/ssh_host_ed25519_key.pub | sed "s/^/$host_address /" \
         >"$work/known_hosts"
     export SSH_IDENTITY=$work/identity SSH_KNOWN_HOSTS=$work/known_hosts
-    podman save --quiet "$postgres_image" | on_host_console_input podman load --quiet >/dev/null
+    for image in "$postgres_image" "$haproxy_image"; do
+        podman save --quiet "$image" | on_host_console_input podman load --quiet >/dev/null
+    done
 }
 
 on_host_console_input() { # COMMAND …: standard input is the command's
@@ -141,6 +147,55 @@ machine_check_images() { # COMMIT
     done < <(images_of_commit "$1")
     ! podman images --format '{{.Tag}}' --filter reference='*/pacioli/*' | grep -qx latest ||
         die "an image is tagged latest"
+}
+
+# Sections of the environment for the TLS front, with a certificate that only this test trusts.
+machine_tls() {
+    local key=$work/tls.key
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=delivery-test \
+        -addext "subjectAltName = IP:$host_address" -keyout "$key" -out "$work/tls.crt" 2>/dev/null
+    sed -i 's/^WITH_TLS=.*/WITH_TLS=yes/' "$environment"
+    { echo && echo '[tls/tls.pem]' && cat "$work/tls.crt" "$key"; } >>"$environment"
+    rm -f "$key"
+}
+
+published_keys() {
+    curl -sf --noproxy '*' "$auth/.well-known/jwks.json" | jq -r '.keys[].kid' | sort
+}
+
+# Through the front: the scenario, and nothing of what is for the inside.
+machine_check_tls() {
+    local front=https://$host_address path status
+    CURL_CA_BUNDLE=$work/tls.crt "$clone/ops/smoke" --auth "$front" --wallet "$front"
+    for path in /metrics /readyz /internal/revocations /auth_api/metrics /auth_api/internal/revocations; do
+        status=$(curl -s --noproxy '*' --cacert "$work/tls.crt" -o /dev/null -w '%{http_code}' "$front$path")
+        [[ $status == 404 ]] || die "the front answers $path with $status"
+    done
+    # One trail each, both behind the front.
+    for path in /audit /auth_api/audit; do
+        status=$(curl -s --noproxy '*' --cacert "$work/tls.crt" -o /dev/null -w '%{http_code}' "$front$path")
+        [[ $status == 401 ]] || die "the front answers $path with $status, not 401"
+    done
+}
+
+# Keys stay through deployments, can be rotated in the container, and the first administrator is made.
+machine_check_keys() { # KEYS BEFORE
+    local user answer
+    [[ $(published_keys) == "$1" ]] || die "keys were lost: $(published_keys)"
+    on_host_console podman exec --env KEYS_NEXT_AGE_S=0 pacioli_auth_api \
+        /usr/lib/pacioli/bin/auth_keys rotate >"$work/log/rotate.log"
+    [[ $(published_keys | grep -cFx "$1") == 2 && $(published_keys | wc -l) == 3 ]] ||
+        die "after a rotation two old keys and a new one must be published"
+    "$clone/ops/smoke" --auth "$auth" --wallet "$wallet"
+    user='{"username": "delivery-admin", "password": "correct horse battery"}'
+    curl -sf --noproxy '*' -H 'Content-Type: application/json' -d "$user" "$auth/users/" >/dev/null
+    "$clone/ops/deploy" --host "root@$host_address" --administrator delivery-admin
+    answer=$(curl -sf --noproxy '*' -H 'Content-Type: application/json' -d "$user" "$auth/auth/login")
+    [[ $(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' "$auth/users/" \
+        -H "Authorization: Bearer $(jq -r .access_token <<<"$answer")") == 200 ]] ||
+        die "the first administrator is none"
+    ! "$clone/ops/deploy" --host "root@$host_address" --administrator delivery-admin 2>/dev/null ||
+        die "there was a second first administrator"
 }
 
 # Deployments that must not begin, and what the running containers may not do.
@@ -168,6 +223,7 @@ machine_refusals() {
         >"$work/log/down.log" 2>&1 || true
     on_host_console podman volume inspect pacioli_data >/dev/null ||
         die "down --volumes deleted the data"
+    on_host_console podman volume inspect pacioli_auth >/dev/null || die "the volume of the keys is gone"
     deploy "$second" auth
     "$clone/ops/smoke" --auth "$auth" --wallet "$wallet"
     /usr/bin/python3 "$repo/tests/delivery/load.py" check --auth "$auth" --wallet "$wallet" \
@@ -188,18 +244,28 @@ machine_check_secrets() {
         die "a file with secrets on the host can be read by others"
 }
 
-# The package of the first commit, in a clean root with systemd.
-machine_check_package() {
+package_of() { # COMMIT FILE
     local deb
+    deb=$(cd "$clone" && git checkout --quiet --detach "$1" && ops/package 2>"$work/log/package.log") ||
+        die "no package: $(tail -n 5 "$work/log/package.log")"
+    cp "$deb" "$2"
+}
+
+# The package of the first commit, in a clean root with systemd, and an update to the second one.
+machine_check_package() {
+    local file
     step "Making the clean root" "$work/log/systemd.log" build_standin systemd \
         localhost/pacioli-test/systemd:1
-    deb=$(cd "$clone" && git checkout --quiet --detach "$first" && ops/package 2>"$work/log/package.log")
+    say "Making the packages …"
+    package_of "$first" "$work/first.deb"
+    package_of "$second" "$work/second.deb"
     podman rm --force "$host_name-systemd" >/dev/null 2>&1 || true
     podman run --detach --name "$host_name-systemd" --privileged --systemd=always \
         localhost/pacioli-test/systemd:1 >/dev/null
-    podman cp "$deb" "$host_name-systemd:/root/pacioli.deb"
-    podman cp "$repo/tests/delivery/check-package" "$host_name-systemd:/root/check-package"
-    podman exec "$host_name-systemd" /root/check-package /root/pacioli.deb ||
+    for file in "$work/first.deb" "$work/second.deb" "$repo/tests/delivery/check-package"; do
+        podman cp "$file" "$host_name-systemd:/root/${file##*/}"
+    done
+    podman exec "$host_name-systemd" /root/check-package /root/first.deb /root/second.deb ||
         die "the Debian package is not as it should be"
     podman rm --force "$host_name-systemd" >/dev/null 2>&1
 }
