@@ -121,6 +121,8 @@ static CURL *make_curl(struct token_feed *feed) {
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* nor one of the environment */
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "pacioli");
+    /* A deployment gives auth_api another address: a name is looked up for every new connection. */
+    curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, feed);
     return curl;
