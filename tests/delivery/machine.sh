@@ -178,6 +178,19 @@ machine_check_tls() {
     done
 }
 
+# A backup as README.md has it, inside PostgreSQL's container, and a data folder made of it again.
+machine_check_backup() {
+    local backup
+    on_host_console_input sh -c 'cat >/root/backup' <"$clone/ops/backup"
+    on_host_console_input sh -c 'cat >/root/restore' <"$clone/ops/restore"
+    backup=$(on_host_console env ENGINE=podman bash /root/backup --container pacioli_postgres --to /backup \
+        2>"$work/log/backup.log") || die "no backup: $(tail -n 5 "$work/log/backup.log")"
+    on_host_console sh -c 'podman exec -i -u postgres pacioli_postgres bash -s -- \
+        --from /backup --to /backup/restored </root/restore' >"$work/log/restore.log" ||
+        die "$backup cannot be restored"
+    say "backup: $backup"
+}
+
 # Keys stay through deployments, can be rotated in the container, and the first administrator is made.
 machine_check_keys() { # KEYS BEFORE
     local user answer
