@@ -11,7 +11,9 @@ machine_clean_up() {
     trap '' INT TERM HUP
     [[ -z ${load_pid:-} ]] || kill -KILL "$load_pid" 2>/dev/null || true
     if ((status != 0)) && [[ -n ${host_address:-} ]]; then
-        on_host_console sh -c 'tail -n 20 /opt/pacioli/compose.log /opt/pacioli/deployments.log' >&2 || true
+        on_host_console sh -c 'tail -n 20 /opt/pacioli/compose.log /opt/pacioli/deployments.log
+            for name in $(podman ps -a --format "{{.Names}}"); do
+                echo "== $name"; podman logs --tail 10 $name 2>&1; done' >&2 || true
     fi
     if [[ -n ${CONTAINERS_CONF:-} ]]; then
         podman stop --time 5 "$host_name" >/dev/null 2>&1 || true
