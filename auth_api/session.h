@@ -45,7 +45,9 @@ struct auth;
          " FROM (SELECT auth.caller_is_good($1::uuid, $2::uuid) AS good) AS c"},                   \
         {"session_logout",                                                                         \
          "SELECT c.good, CASE WHEN NOT c.good THEN NULL"                                           \
-         " WHEN $2::uuid IS NULL THEN auth.tokens_revoke($1::uuid)::text"                          \
+         " WHEN $2::uuid IS NULL THEN concat(auth.tokens_revoke($1::uuid),"                        \
+         " auth.audit_write('authn_token_revoked', 'success', $1::uuid::text, $1::uuid::text,"     \
+         " 'logout', $3::jsonb))"                                                                  \
          " ELSE auth.session_end($2::uuid, 'logout', $1::uuid, $3::jsonb)::text END"               \
          " FROM (SELECT auth.caller_is_good($1::uuid, $2::uuid) AS good) AS c"},                   \
         {"user_me",                                                                                \

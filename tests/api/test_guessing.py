@@ -6,9 +6,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
-from support.api import Auth, assert_ok, new_name
+from support.api import Auth, assert_ok, http_client, new_name
 from support.service import Service
 from support.waiting import wait_until
 
@@ -301,6 +302,57 @@ def test_nothing_is_forgotten_by_a_restart_or_kill_9(settings, folder, databases
                               ) == [(9,)], "one event for each answer of 401"
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize("limit, free", [("login-account", 5), ("login-address", 20)])
+def test_a_limit_holds_through_kill_9_in_mid_load(settings, folder, databases, limit, free):
+    """Wrong passwords from all sides while the service is killed: no more are looked at than without a kill, and what
+    was answered is counted."""
+    database = databases.copy("auth")
+    service = Service("auth_api", {**settings, **database.environment(),
+                                   "LOGIN_ADDRESS_BURST": "20" if limit == "login-address" else "1000",
+                                   "LOGIN_ADDRESS_PER_MINUTE": "1"}, folder).start()
+    name, client = user(Auth(service)), address()
+    answers, stopping, failures = [], threading.Event(), []
+
+    def guess(number):
+        with http_client(service) as http:
+            while not stopping.is_set():
+                try:
+                    answer = http.post("/auth/login", headers={"X-Forwarded-For": client}, json={
+                        "username": name if limit == "login-account" else new_name(),
+                        "password": "wrong password"})
+                except httpx.TransportError:
+                    time.sleep(0.02)
+                    continue
+                if answer.status_code == 429 and limits_of(answer)[0] != limit:
+                    failures.append(answer.text)
+                answers.append(answer.status_code)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=guess, args=(number,), daemon=True) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = len(answers)
+        wait_until(lambda: len(answers) > before, "somebody is answered")
+        service.kill()
+        service.start()
+        # The first wait of a name is a second, and may be over; the later ones are not.
+        database.execute("UPDATE auth.guess SET wait_until = now() + interval '1 hour' WHERE failures >= 5")
+    wait_until(lambda: 429 in answers[-4:], "the limit is reached")
+    stopping.set()
+    for thread in threads:
+        thread.join(20)
+    assert not failures and set(answers) <= {401, 429, 503}, (failures, set(answers))
+    free += int(time.monotonic() - began) if limit == "login-account" else 0
+    assert 1 <= answers.count(401) <= free, f"expected at most {free} guesses, not {answers.count(401)}"
+    counted, = database.query("SELECT sum(failures) FROM auth.guess")[0]
+    assert answers.count(401) <= counted <= free
+    told, = database.query("SELECT count(*) FROM auth.audit WHERE event = 'authn_login_fail'")[0]
+    assert answers.count(401) <= told <= counted
+    assert limits_of(login(Auth(service), name, PASSWORD, client))[0] == limit
+    service.stop()
 
 
 # ---- the trail ----
