@@ -128,7 +128,7 @@ struct batch {
     size_t known_count;
     uint64_t pass; /* marks what has been seen in it */
     bool express;
-    int snapshots_result; /* which call of phase two moves the snapshots; -1: none */
+    int snapshots_result;       /* which call of phase two moves the snapshots; -1: none */
     struct posting_span *spans; /* by account; scratch of the express way */
     size_t account_count, account_capacity;
     struct posting_prior *priors; /* by command */

@@ -471,7 +471,7 @@ static void compare_entries(const struct episode *episode, const struct run *run
     }
 }
 
-/* Some of the accepted commands, in random order, on the accounts as they were: is each accepted? */
+/* Some of the accepted commands, in random order, on the accounts as they were: all accepted? */
 static void check_order_free(struct episode *episode, const struct run *run, uint32_t *index) {
     struct posting_span spans[REFERENCE_ACCOUNTS_MAX];
     if (!posting_order_free(run->accounts, run->entries, run->entry_count, spans)) {

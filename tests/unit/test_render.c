@@ -47,7 +47,10 @@ static PGresult *make_rows(const char *const (*texts)[FIELDS], int count) {
 
 static char *taken(struct output *output) {
     ck_assert(output_flush(output));
-    char *text = strndup(output->bytes, output->length);
+    char *text = calloc(1, output->length + 1);
+    ck_assert_ptr_nonnull(text);
+    if (output->length > 0)
+        memcpy(text, output->bytes, output->length);
     output_free(output);
     return text;
 }
