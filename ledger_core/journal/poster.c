@@ -127,22 +127,33 @@ static size_t split_point(const struct journal *journal, const struct poster_ran
     return split < range->end ? split : range->begin;
 }
 
-/* Withdrawn commands leave, and those whose caller has long answered; the rest moves together. */
-static void compact_range(struct journal *journal) {
-    struct poster_range *range = current(journal);
+/*
+ * Those whose time has passed leave.  Their callers have answered, and may have asked elsewhere and
+ * been refused: nothing new may be done for them, however long this attempt has waited.
+ */
+static void drop_late(struct journal *journal) {
+    const struct poster_range *range = current(journal);
     int64_t now_us = loop_clock_us();
+    for (size_t i = range->begin; i < range->end; i++) {
+        struct journal_command *command = journal->members[i];
+        if (command == NULL || command->deadline_us > now_us)
+            continue;
+        journal->members[i] = NULL;
+        command->end = range->in_doubt ? JOURNAL_UNKNOWN : JOURNAL_UNAVAILABLE;
+        tell(command);
+    }
+}
+
+/* Withdrawn commands leave, and late ones; the rest moves together. */
+static void compact_range(struct journal *journal) {
+    drop_late(journal);
+    struct poster_range *range = current(journal);
     size_t kept = range->begin;
     for (size_t i = range->begin; i < range->end; i++) {
         struct journal_command *command = journal->members[i];
         journal->members[i] = NULL;
-        if (command == NULL)
-            continue;
-        if (command->deadline_us > now_us) {
+        if (command != NULL)
             journal->members[kept++] = command;
-            continue;
-        }
-        command->end = range->in_doubt ? JOURNAL_UNKNOWN : JOURNAL_UNAVAILABLE;
-        tell(command);
     }
     range->end = kept;
 }
@@ -374,6 +385,7 @@ static void on_locked(void *owner, const struct db_result *result) {
         lose_range(journal, false, result);
         return;
     }
+    drop_late(journal);
     struct poster_range *range = current(journal);
     const char *error = NULL;
     if (!batch_decide(journal->batch, journal->members + range->begin, range->end - range->begin,

@@ -65,6 +65,8 @@ MUTANTS = {
                                           "_posted_afterwards"),
     "no_fence": Mutant(QUIET, test="test_stale_express.py::"
                        "test_what_may_still_be_posted_is_not_unavailable"),
+    "posted_after_its_time": Mutant(QUIET, test="test_late.py::test_nothing_is_posted_for_an"
+                                    "_attempt_whose_time_has_passed"),
     "warning_at_commit_ignored": Mutant(
         QUIET, test="test_standby.py::test_a_cancelled_wait_is_no_success"),
 }
