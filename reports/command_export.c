@@ -15,12 +15,14 @@
 
 #include "reports/command.h"
 #include "reports/export.h"
+#include "reports/export_accounts.h"
 #include "reports/export_manifest.h"
 #include "reports/export_rows.h"
 #include "reports/moment.h"
 #include "reports/options.h"
 
 #define TRANSACTION_BYTES_MAX (32U << 20)
+#define US_PER_DAY            86400000000LL
 #define PROGRESS_EVERY_ROWS   4096
 #define PROGRESS_BAR          30
 
@@ -29,15 +31,16 @@ static const struct export_format *const FORMATS[] = {
 };
 
 struct arguments {
-    const char *format, *from, *to, *manifest, *help;
+    const char *format, *from, *to, *manifest, *remember, *help;
 };
 
 struct run {
     struct export export;
     struct export_manifest manifest;
+    struct export_accounts accounts;
+    int64_t remember;
     struct output stream; /* standard output */
     struct output held;   /* the transaction at hand */
-    char transaction_id[EXPORT_UUID_TEXT];
     bool progress;
     int64_t first_position, last_position;
     time_t shown_at;
@@ -49,7 +52,8 @@ static void print_help(void) {
          "  --format F        hledger, ledger, beancount, csv or jsonl\n"
          "  --from P          from that position on (the beginning)\n"
          "  --to P            before that position (now)\n"
-         "  --manifest FILE   range, counts, sums per currency and SHA-256 of the output\n\n"
+         "  --manifest FILE   range, counts, sums per currency and SHA-256 of the output\n"
+         "  --remember N      accounts kept in memory (65536); the others are asked for again\n\n"
          "A position is a booking time: microseconds since 1970, as in a manifest, or a day\n"
          "(2026-11-24: its first moment, UTC), or an RFC 3339 time. The same range gives the same\n"
          "bytes again; the next export begins with the `to` of the manifest before.\n\n"
@@ -135,18 +139,18 @@ static void show_progress(struct run *run, bool done) {
 
 /* ---- the stream ---- */
 
-static void declare(struct run *run, const struct export_row *row, bool new_account) {
+static void declare(struct run *run, struct export_account *account, bool new_account) {
     struct export *export = &run->export;
     bool is_new;
-    export_manifest_currency(&run->manifest, row, &is_new);
+    export_manifest_currency(&run->manifest, account, &is_new);
     if (is_new && export->format->currency != NULL)
-        export->format->currency(export, row);
+        export->format->currency(export, account);
     if (new_account && export->format->account != NULL)
-        export->format->account(export, row);
+        export->format->account(export, account);
 }
 
 static void end_transaction(struct run *run) {
-    if (run->transaction_id[0] == '\0')
+    if (run->manifest.entries == 0)
         return;
     run->export.output = &run->held;
     if (run->export.format->transaction_end != NULL)
@@ -155,44 +159,55 @@ static void end_transaction(struct run *run) {
     run->held.length = 0;
 }
 
-static bool go_on(const struct run *run) {
-    if (run->held.error != 0)
-        source_complain("transaction %s is too large to export", run->transaction_id);
-    return run->held.error == 0 && run->stream.error == 0;
+static bool go_on(const struct run *run, const struct export_row *row) {
+    bool fits = run->held.error == 0 && run->export.shared.error == 0;
+    if (!fits)
+        source_complain("transaction %s is too large to export", row->transaction_id);
+    return fits && run->stream.error == 0;
+}
+
+static void begin_transaction(struct run *run, const struct export_row *row) {
+    if (row->position / US_PER_DAY != run->last_position / US_PER_DAY || run->manifest.entries == 0)
+        export_date(row->position, run->export.date);
+    if (run->manifest.entries == 0)
+        run->first_position = row->position;
+    run->last_position = row->position;
+    if (run->export.format->transaction != NULL)
+        run->export.format->transaction(&run->export, row);
 }
 
 static bool on_entry(void *owner, const struct export_row *row) {
     struct run *run = owner;
     struct export *export = &run->export;
-    bool first = strcmp(run->transaction_id, row->transaction_id) != 0;
-    if (first) {
+    if (row->first)
         end_transaction(run);
-        memcpy(run->transaction_id, row->transaction_id, sizeof(run->transaction_id));
-        if (row->position != run->last_position || run->manifest.entries == 0)
+    if (row->seq == 1 || row->account->currency == EXPORT_CURRENCY_UNKNOWN) {
+        if (row->first) /* its date is that of the declarations before it */
             export_date(row->position, export->date);
-        if (run->manifest.entries == 0)
-            run->first_position = row->position;
-        run->last_position = row->position;
+        export->output = &run->stream;
+        declare(run, row->account, row->seq == 1);
     }
-    export->output = &run->stream;
-    declare(run, row, row->seq == 1);
     export->output = &run->held;
-    if (first && export->format->transaction != NULL)
-        export->format->transaction(export, row);
-    export->format->entry(export, row, first);
-    export_manifest_add(&run->manifest, row, first);
+    if (row->first)
+        begin_transaction(run, row);
+    export->format->entry(export, row);
+    if (row->seq > row->account->seq) {
+        row->account->seq = row->seq;
+        row->account->balance_after = row->balance_after;
+    }
+    export_manifest_add(&run->manifest, row);
     if (run->progress && run->manifest.entries % PROGRESS_EVERY_ROWS == 0)
         show_progress(run, false);
-    return go_on(run);
+    return go_on(run, row);
 }
 
 static bool on_opening(void *owner, const struct export_row *row) {
     struct run *run = owner;
     export_date(run->export.from, run->export.date);
-    declare(run, row, true);
+    declare(run, row->account, true);
     if (row->balance_after != 0)
         run->export.format->opening(&run->export, row);
-    return go_on(run);
+    return go_on(run, row);
 }
 
 static bool on_closing(void *owner, const struct export_row *row) {
@@ -200,7 +215,24 @@ static bool on_closing(void *owner, const struct export_row *row) {
     struct export_row dated = *row;
     dated.position = run->last_position;
     run->export.format->closing(&run->export, &dated);
-    return go_on(run);
+    return go_on(run, row);
+}
+
+/* From memory, as long as no account that moved has been forgotten. */
+static bool write_closings(struct run *run, struct source *source) {
+    output_text(&run->stream, "\n");
+    if (run->accounts.forgotten)
+        return export_rows(source, &run->accounts, EXPORT_CLOSINGS, &run->export, on_closing, run);
+    size_t count;
+    struct export_account **moved = export_accounts_moved(&run->accounts, &count);
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++) {
+        const struct export_row row = {.account = moved[i],
+                                       .balance_after = moved[i]->balance_after};
+        good = on_closing(run, &row);
+    }
+    free(moved);
+    return good;
 }
 
 /* Sorts and hashes in memory as far as this; beyond it the server uses its temporary files. */
@@ -217,26 +249,24 @@ static bool stream_journal(struct run *run, struct source *source) {
     if (format->begin != NULL)
         format->begin(export);
     if (format->openings && export->from > 0 &&
-        !export_rows(source, EXPORT_OPENINGS, export, on_opening, run))
+        !export_rows(source, &run->accounts, EXPORT_OPENINGS, export, on_opening, run))
         return false;
-    if (!export_rows(source, EXPORT_ENTRIES, export, on_entry, run))
+    if (!export_rows(source, &run->accounts, EXPORT_ENTRIES, export, on_entry, run))
         return false;
     end_transaction(run);
     export->output = &run->stream;
-    if (format->closings && run->manifest.entries > 0) {
-        output_text(&run->stream, "\n");
-        if (!export_rows(source, EXPORT_CLOSINGS, export, on_closing, run))
-            return false;
-    }
-    return go_on(run);
+    return !format->closings || run->manifest.entries == 0 || write_closings(run, source);
 }
 
 static int run_export(struct run *run, struct source *source, const char *manifest_path) {
     char moment[EXPORT_TIME_TEXT];
-    export_time(run->export.to, moment);
+    export_time(&run->export.clock, run->export.to, moment);
     if (!source_settle(source, moment, false) || !source_begin_view(source) || !set_memory(source))
         return EXIT_COULD_NOT_RUN;
-    bool good = stream_journal(run, source);
+    bool good =
+        export_accounts_open(&run->accounts, source, run->export.format, (size_t)run->remember) &&
+        stream_journal(run, source);
+    export_accounts_free(&run->accounts);
     if ((good && !output_flush(&run->stream)) || run->stream.error != 0) {
         source_complain("the export cannot be written: %s", strerrordesc_np(run->stream.error));
         good = false;
@@ -252,8 +282,11 @@ static int run_export(struct run *run, struct source *source, const char *manife
 int command_export(int argc, char **argv) {
     struct arguments given = {0};
     const struct option_rule rules[] = {
-        {"--format", true, &given.format}, {"--from", true, &given.from},
-        {"--to", true, &given.to},         {"--manifest", true, &given.manifest},
+        {"--format", true, &given.format},
+        {"--from", true, &given.from},
+        {"--to", true, &given.to},
+        {"--manifest", true, &given.manifest},
+        {"--remember", true, &given.remember},
         {"--help", false, &given.help},
     };
     size_t words = 0;
@@ -263,9 +296,12 @@ int command_export(int argc, char **argv) {
         print_help();
         return 0;
     }
-    struct run run = {.progress = isatty(STDERR_FILENO) == 1};
+    struct run run = {.progress = isatty(STDERR_FILENO) == 1,
+                      .remember = EXPORT_ACCOUNTS_REMEMBER_MAX};
     run.export.format = find_format(given.format);
-    if (run.export.format == NULL)
+    if (run.export.format == NULL ||
+        (given.remember != NULL && !options_number("--remember", given.remember, 1,
+                                                   EXPORT_ACCOUNTS_REMEMBER_MAX, &run.remember)))
         return EXIT_USAGE;
     struct source source;
     int status = source_open(&source);
@@ -274,6 +310,7 @@ int command_export(int argc, char **argv) {
     run.export.ledger_name = source.ledger_name;
     output_to_descriptor(&run.stream, STDOUT_FILENO);
     output_to_memory(&run.held, TRANSACTION_BYTES_MAX);
+    output_to_memory(&run.export.shared, TRANSACTION_BYTES_MAX);
     run.stream.on_written = export_manifest_bytes;
     run.stream.owner = &run.manifest;
     status = EXIT_COULD_NOT_RUN;
@@ -284,6 +321,7 @@ int command_export(int argc, char **argv) {
     }
     export_manifest_free(&run.manifest);
     output_free(&run.held);
+    output_free(&run.export.shared);
     output_free(&run.stream);
     source_close(&source);
     return status;

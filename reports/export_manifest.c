@@ -23,9 +23,11 @@ static money_minor sum_unit(void) {
 }
 
 static void add(struct export_sum *sum, money_minor amount) {
-    sum->low += amount % sum_unit();
-    sum->high += amount / sum_unit() + sum->low / sum_unit();
-    sum->low %= sum_unit();
+    sum->low += amount; /* below 10^36 + 10^38 */
+    if (sum->low >= sum_unit()) {
+        sum->high += sum->low / sum_unit();
+        sum->low %= sum_unit();
+    }
 }
 
 /* The whole sum with a point before its last `decimals` digits. */
@@ -73,32 +75,32 @@ void export_manifest_bytes(void *owner, const char *bytes, size_t length) {
 }
 
 struct export_currency *export_manifest_currency(struct export_manifest *manifest,
-                                                 const struct export_row *row, bool *is_new) {
+                                                 struct export_account *account, bool *is_new) {
     *is_new = false;
-    if (manifest->currency_count > 0 &&
-        strcmp(manifest->currencies[manifest->last_currency].code, row->asset) == 0)
-        return &manifest->currencies[manifest->last_currency];
-    size_t i = 0;
-    while (i < manifest->currency_count && strcmp(manifest->currencies[i].code, row->asset) != 0)
+    size_t i = account->currency;
+    if (i != EXPORT_CURRENCY_UNKNOWN)
+        return &manifest->currencies[i];
+    i = 0;
+    while (i < manifest->currency_count &&
+           strcmp(manifest->currencies[i].code, account->asset) != 0)
         i++;
-    manifest->last_currency = i;
+    account->currency = i;
     if (i == manifest->currency_count) {
         *is_new = true;
         manifest->currencies =
             memory_resize(manifest->currencies, (i + 1) * sizeof(*manifest->currencies));
-        manifest->currencies[i] = (struct export_currency){.decimals = row->decimals};
+        manifest->currencies[i] = (struct export_currency){.decimals = account->decimals};
         snprintf(manifest->currencies[i].code, sizeof(manifest->currencies[i].code), "%s",
-                 row->asset);
+                 account->asset);
         manifest->currency_count++;
     }
     return &manifest->currencies[i];
 }
 
-void export_manifest_add(struct export_manifest *manifest, const struct export_row *row,
-                         bool first) {
+void export_manifest_add(struct export_manifest *manifest, const struct export_row *row) {
     bool is_new;
-    struct export_currency *currency = export_manifest_currency(manifest, row, &is_new);
-    manifest->transactions += first;
+    struct export_currency *currency = export_manifest_currency(manifest, row->account, &is_new);
+    manifest->transactions += row->first;
     manifest->entries++;
     currency->entries++;
     add(row->amount > 0 ? &currency->debit : &currency->credit,

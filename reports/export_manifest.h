@@ -24,7 +24,7 @@ struct export_currency {
 struct export_manifest {
     int64_t transactions, entries;
     struct export_currency *currencies;
-    size_t currency_count, last_currency;
+    size_t currency_count;
     EVP_MD_CTX *digest;
 };
 
@@ -33,11 +33,10 @@ __attribute__((warn_unused_result)) bool export_manifest_begin(struct export_man
 void export_manifest_free(struct export_manifest *manifest);
 /* For struct output's on_written. */
 void export_manifest_bytes(void *owner, const char *bytes, size_t length);
-/* The currency's sums; *is_new: it was not there. */
+/* The sums of the account's currency; *is_new: it was not there. */
 struct export_currency *export_manifest_currency(struct export_manifest *manifest,
-                                                 const struct export_row *row, bool *is_new);
-void export_manifest_add(struct export_manifest *manifest, const struct export_row *row,
-                         bool first);
+                                                 struct export_account *account, bool *is_new);
+void export_manifest_add(struct export_manifest *manifest, const struct export_row *row);
 /* Writes the file in one go, beside its place and then there; false after a message. */
 __attribute__((warn_unused_result)) bool export_manifest_write(struct export_manifest *manifest,
                                                                const struct export *export,

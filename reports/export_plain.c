@@ -17,16 +17,17 @@ static void put_currency(struct output *output, const char *asset) {
     output_text(output, quoted ? "\"" : "");
 }
 
-static void put_money(struct output *output, money_minor minor, const struct export_row *row) {
-    export_amount(output, minor, row->decimals);
+static void put_money(struct output *output, money_minor minor,
+                      const struct export_account *account) {
+    export_amount(output, minor, account->decimals);
     output_text(output, " ");
-    put_currency(output, row->asset);
+    put_currency(output, account->asset);
 }
 
-static void put_header(const struct export *export, const char *program) {
+static void put_header(struct export *export, const char *program) {
     char from[EXPORT_TIME_TEXT], to[EXPORT_TIME_TEXT];
-    export_time(export->from, from);
-    export_time(export->to, to);
+    export_time(&export->clock, export->from, from);
+    export_time(&export->clock, export->to, to);
     output_format(export->output, "; %s journal of ledger %s, positions %lld to %lld\n", program,
                   export->ledger_name, (long long)export->from, (long long)export->to);
     output_format(export->output, "; booked from %s on, before %s\n", from, to);
@@ -51,82 +52,104 @@ static void begin_ledger(struct export *export) {
 }
 
 /* "1000.00", the sample of how amounts of a currency are written; "1000." without decimals. */
-static void put_sample(struct output *output, const struct export_row *row) {
+static void put_sample(struct output *output, const struct export_account *account) {
     output_text(output, "1000.");
-    for (unsigned i = 0; i < row->decimals; i++)
+    for (unsigned i = 0; i < account->decimals; i++)
         output_text(output, "0");
     output_text(output, " ");
-    put_currency(output, row->asset);
+    put_currency(output, account->asset);
 }
 
-static void currency_hledger(struct export *export, const struct export_row *row) {
+static void currency_hledger(struct export *export, const struct export_account *account) {
     output_text(export->output, "commodity ");
-    put_sample(export->output, row);
+    put_sample(export->output, account);
     output_text(export->output, "\n");
 }
 
-static void currency_ledger(struct export *export, const struct export_row *row) {
+static void currency_ledger(struct export *export, const struct export_account *account) {
     output_text(export->output, "commodity ");
-    put_currency(export->output, row->asset);
+    put_currency(export->output, account->asset);
     output_text(export->output, "\n");
 }
 
-static void put_account(struct export *export, const struct export_row *row) {
+static void put_account(struct export *export, const struct export_account *account) {
     output_text(export->output, "account ");
-    export_account_name(export->output, row);
+    export_account_name(export->output, account);
 }
 
-static void account_hledger(struct export *export, const struct export_row *row) {
+static void account_hledger(struct export *export, const struct export_account *account) {
     static const char *const types[][2] = {
         {"asset", "A"}, {"liability", "L"}, {"equity", "E"}, {"income", "R"}, {"expense", "X"}};
-    put_account(export, row);
+    put_account(export, account);
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (strcmp(types[i][0], row->class) == 0)
+        if (strcmp(types[i][0], account->class) == 0)
             output_format(export->output, "  ; type:%s", types[i][1]);
     }
-    output_format(export->output, ", id:%s\n", row->account_id);
+    output_format(export->output, ", id:%s\n", account->id_text);
 }
 
-static void account_ledger(struct export *export, const struct export_row *row) {
-    put_account(export, row);
+static void account_ledger(struct export *export, const struct export_account *account) {
+    put_account(export, account);
     output_text(export->output, "\n");
 }
 
 static void transaction(struct export *export, const struct export_row *row) {
-    output_format(export->output, "\n%s * (%s) %s", export->date, row->transaction_id, row->kind);
+    struct output *output = export->output;
+    output_bytes(output, "\n", 1);
+    output_text(output, export->date);
+    output_text(output, " * (");
+    output_bytes(output, row->transaction_id, UUID_TEXT_LENGTH);
+    output_text(output, ") ");
+    output_text(output, row->kind);
     if (row->description != NULL && row->description[0] != '\0') {
-        output_text(export->output, " | ");
-        export_escaped(export->output, row->description);
+        output_text(output, " | ");
+        export_escaped(output, row->description);
     }
-    output_format(export->output, "  ; id:%s, position:%lld", row->transaction_id,
-                  (long long)row->position);
-    if (row->reverses != NULL)
-        output_format(export->output, ", reverses:%s", row->reverses);
-    output_text(export->output, "\n");
+    output_text(output, "  ; id:");
+    output_bytes(output, row->transaction_id, UUID_TEXT_LENGTH);
+    output_text(output, ", position:");
+    output_number(output, row->position);
+    if (row->reverses != NULL) {
+        output_text(output, ", reverses:");
+        output_text(output, row->reverses);
+    }
+    output_text(output, "\n");
 }
 
-static void entry(struct export *export, const struct export_row *row, bool first) {
-    (void)first;
+/* "    name  " amount " RUB = " balance " RUB  ; seq:" number */
+static void piece(struct output *output, const struct export_account *account, int number) {
+    static const char *const before[] = {"    ", " ", " "}, *const after[] = {"  ", " = ",
+                                                                              "  ; seq:"};
+    output_text(output, before[number]);
+    if (number == 0)
+        export_account_name(output, account);
+    else
+        put_currency(output, account->asset);
+    output_text(output, after[number]);
+}
+
+static void entry(struct export *export, const struct export_row *row) {
     struct output *output = export->output;
-    output_text(output, "    ");
-    export_account_name(output, row);
-    output_text(output, "  ");
-    put_money(output, row->amount, row);
-    output_text(output, " = ");
-    put_money(output, row->balance_after, row);
-    output_format(output, "  ; seq:%lld\n", (long long)row->seq);
+    const struct export_account *account = row->account;
+    export_piece(output, account, 0);
+    export_amount(output, row->amount, account->decimals);
+    export_piece(output, account, 1);
+    export_amount(output, row->balance_after, account->decimals);
+    export_piece(output, account, 2);
+    output_number(output, row->seq);
+    output_bytes(output, "\n", 1);
 }
 
 static void opening(struct export *export, const struct export_row *row) {
     struct output *output = export->output;
     output_format(output, "\n%s * opening balance\n    ", export->date);
-    export_account_name(output, row);
+    export_account_name(output, row->account);
     output_text(output, "  ");
-    put_money(output, row->balance_after, row);
+    put_money(output, row->balance_after, row->account);
     output_text(output, " = ");
-    put_money(output, row->balance_after, row);
+    put_money(output, row->balance_after, row->account);
     output_format(output, "  ; seq:%lld\n    " OPENING_ACCOUNT "  ", (long long)row->seq);
-    put_money(output, -row->balance_after, row);
+    put_money(output, -row->balance_after, row->account);
     output_text(output, "\n");
 }
 
@@ -136,6 +159,7 @@ const struct export_format EXPORT_HLEDGER = {
     .begin = begin_hledger,
     .currency = currency_hledger,
     .account = account_hledger,
+    .piece = piece,
     .opening = opening,
     .transaction = transaction,
     .entry = entry,
@@ -147,6 +171,7 @@ const struct export_format EXPORT_LEDGER = {
     .begin = begin_ledger,
     .currency = currency_ledger,
     .account = account_ledger,
+    .piece = piece,
     .opening = opening,
     .transaction = transaction,
     .entry = entry,

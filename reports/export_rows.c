@@ -1,64 +1,72 @@
 /*
  * Design.  COPY ... TO STDOUT in binary form costs the server least and leaves parallel plans
  * possible, which a cursor does not.  It takes no parameters; what goes into its text are numbers.
- * All three parts have the same columns.  A row is decoded in place, in libpq's buffer.
+ * All parts have the same columns, the account first, so that a window's accounts are found without
+ * splitting its rows.  A row is decoded in place, in libpq's buffer, and its transaction once.
  */
 #include "reports/export_rows.h"
 
 #include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ledger_core/journal/wire.h"
-#include "service_kit/uuid.h"
+#include "service_kit/memory.h"
 
-#define COLUMNS             17
 #define HEADER_BYTES        19
 #define EPOCH_DIFFERENCE_US 946684800000000LL /* 2000-01-01 */
+#define WINDOW_ROWS         EXPORT_ACCOUNTS_WANTED_MAX
+#define WINDOW_BYTES        (4U << 20) /* and one row more */
+
+enum column {
+    ACCOUNT_ID,
+    TRANSACTION_ID,
+    CREATED_AT,
+    SEQ,
+    AMOUNT,
+    BALANCE_AFTER,
+    KIND,
+    REVERSES,
+    DESCRIPTION,
+    COLUMNS_WITHOUT_DETAILS,
+    EFFECTIVE_AT = COLUMNS_WITHOUT_DETAILS,
+    PRINCIPAL,
+    IDEMPOTENCY_KEY,
+    METADATA,
+    COLUMNS_MAX,
+};
 
 #define RANGE                                                                                      \
     "t.ledger_id = %1$" PRId32 " AND t.created_at >= 'epoch'::timestamptz + %2$" PRId64            \
     " * interval '1 microsecond'"                                                                  \
     " AND t.created_at < 'epoch'::timestamptz + %3$" PRId64 " * interval '1 microsecond'"
-#define ACCOUNT_COLUMNS "a.code, a.class, a.asset, s.decimals::integer"
-#define ACCOUNT_JOINS                                                                              \
-    " LEFT JOIN ledger.account a ON a.ledger_id = e.ledger_id AND a.id = e.account_id"             \
-    " LEFT JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"
 #define JOURNAL                                                                                    \
     "ledger.transaction t"                                                                         \
     " JOIN ledger.entry e ON e.ledger_id = t.ledger_id AND e.transaction_id = t.id"
-#define EDGE_COLUMNS                                                                               \
-    "NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL, NULL::uuid, NULL, NULL::uuid, NULL,"  \
-    " NULL, e.account_id, "
-#define EDGE_ENTRIES(which)                                                                        \
-    " FROM (SELECT e.account_id, " which "(e.seq) AS seq FROM " JOURNAL " WHERE " RANGE            \
-    " GROUP BY e.account_id) f"                                                                    \
+#define EDGES(which, balance)                                                                      \
+    "COPY (SELECT e.account_id, NULL::uuid, NULL::timestamptz, e.seq, e.amount, " balance          \
+    ", NULL, NULL::uuid, NULL FROM (SELECT e.account_id, " which "(e.seq) AS seq FROM " JOURNAL    \
+    " WHERE " RANGE " GROUP BY e.account_id) f"                                                    \
     " JOIN ledger.entry e ON e.ledger_id = %1$" PRId32                                             \
-    " AND e.account_id = f.account_id AND e.seq = f.seq" ACCOUNT_JOINS
+    " AND e.account_id = f.account_id AND e.seq = f.seq"                                           \
+    " LEFT JOIN ledger.account a ON a.ledger_id = e.ledger_id AND a.id = e.account_id"
+#define ENTRIES(details)                                                                           \
+    "COPY (SELECT e.account_id, t.id, t.created_at, e.seq, e.amount, e.balance_after, t.kind,"     \
+    " t.reverses, t.description" details " FROM " JOURNAL " WHERE " RANGE                          \
+    " ORDER BY t.created_at, t.id, e.account_id, e.seq) TO STDOUT (FORMAT binary)"
 
 static const char *const QUERIES[] = {
     [EXPORT_OPENINGS] =
-        "COPY (SELECT " EDGE_COLUMNS
-        "e.seq - 1, e.amount, e.balance_after - e.amount, " ACCOUNT_COLUMNS EDGE_ENTRIES(
-            "min") " WHERE f.seq > 1 ORDER BY a.code)"
-                   " TO STDOUT (FORMAT binary)",
-    [EXPORT_ENTRIES] =
-        "COPY (SELECT t.id, t.created_at, t.effective_at, t.kind, t.principal, t.idempotency_key,"
-        " t.reverses, t.description, t.metadata::text, e.account_id, e.seq, e.amount,"
-        " e.balance_after, " ACCOUNT_COLUMNS " FROM " JOURNAL ACCOUNT_JOINS " WHERE " RANGE
-        " ORDER BY t.created_at, t.id, e.account_id, e.seq) TO STDOUT (FORMAT binary)",
-    [EXPORT_CLOSINGS] = "COPY (SELECT " EDGE_COLUMNS
-                        "e.seq, e.amount, e.balance_after, " ACCOUNT_COLUMNS EDGE_ENTRIES(
-                            "max") " ORDER BY a.code)"
-                                   " TO STDOUT (FORMAT binary)",
+        EDGES("min", "e.balance_after - e.amount") " WHERE f.seq > 1"
+                                                   " ORDER BY a.code) TO STDOUT (FORMAT binary)",
+    [EXPORT_ENTRIES] = ENTRIES(""), /* what only tables show would have to be sorted, too */
+    [EXPORT_CLOSINGS] = EDGES("max", "e.balance_after") " ORDER BY a.code"
+                                                        ") TO STDOUT (FORMAT binary)",
 };
-/* The same without what only tables show: less to sort. */
-static const char ENTRIES_WITHOUT_DETAILS[] =
-    "COPY (SELECT t.id, t.created_at, NULL::timestamptz, t.kind, NULL::uuid, NULL,"
-    " t.reverses, t.description, NULL, e.account_id, e.seq, e.amount,"
-    " e.balance_after, " ACCOUNT_COLUMNS " FROM " JOURNAL ACCOUNT_JOINS " WHERE " RANGE
-    " ORDER BY t.created_at, t.id, e.account_id, e.seq) TO STDOUT (FORMAT binary)";
+static const char ENTRIES_WITH_DETAILS[] =
+    ENTRIES(", t.effective_at, t.principal, t.idempotency_key, t.metadata::text");
 
 /* ---- decoding ---- */
 
@@ -67,41 +75,49 @@ struct field {
     int length;
 };
 
-/* The fields of a row; 0: the end of the data; -1: not such a row. */
-static int split_row(char *at, const char *end, struct field fields[static COLUMNS]) {
+/* How many fields a row has; -1: the end of the data. */
+static int field_count(const char *at, const char *end) {
     uint16_t count = 0;
-    if (end - at < 2)
-        return -1;
-    memcpy(&count, at, sizeof(count));
-    at += sizeof(count);
-    if (count == 0xFFFF)
+    if (end - at < (ptrdiff_t)sizeof(count))
         return 0;
-    if (be16toh(count) != COLUMNS)
-        return -1;
-    for (int i = 0; i < COLUMNS; i++) {
+    memcpy(&count, at, sizeof(count));
+    return count == 0xFFFF ? -1 : be16toh(count);
+}
+
+static bool split_row(char *at, const char *end, struct field fields[static COLUMNS_MAX]) {
+    int count = field_count(at, end);
+    if (count != COLUMNS_WITHOUT_DETAILS && count != COLUMNS_MAX)
+        return false;
+    at += 2;
+    for (int i = 0; i < count; i++) {
         int32_t length = 0;
         if (end - at < 4 || !wire_int32_get(at, 4, &length))
-            return -1;
+            return false;
         at += 4;
         if (length > end - at || length < -1)
-            return -1;
+            return false;
         fields[i] = (struct field){length < 0 ? NULL : at, length};
         at += length < 0 ? 0 : length;
     }
     /* Every length has been read: the byte behind a text can end it. libpq adds one at the end. */
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < count; i++) {
         if (fields[i].bytes != NULL)
             fields[i].bytes[fields[i].length] = '\0';
     }
-    return 1;
+    for (int i = count; i < COLUMNS_MAX; i++)
+        fields[i] = (struct field){NULL, -1};
+    return true;
 }
 
-static bool get_uuid(const struct field *field, char text[static EXPORT_UUID_TEXT]) {
-    text[0] = '\0';
-    if (field->bytes == NULL || field->length != UUID_SIZE)
-        return false;
-    uuid_format((const uint8_t *)field->bytes, text);
-    return true;
+static const uint8_t *uuid_of(const struct field *field) {
+    return field->length == UUID_SIZE ? (const uint8_t *)field->bytes : NULL;
+}
+
+static const char *get_uuid(const struct field *field, char room[static EXPORT_UUID_TEXT]) {
+    const uint8_t *uuid = uuid_of(field);
+    if (uuid != NULL)
+        uuid_format(uuid, room);
+    return uuid == NULL ? NULL : room;
 }
 
 static bool get_time(const struct field *field, int64_t *time_us) {
@@ -110,54 +126,62 @@ static bool get_time(const struct field *field, int64_t *time_us) {
 }
 
 static bool decode_transaction(const struct field *fields, struct export_row *row) {
-    if (!get_uuid(&fields[0], row->transaction_id) || !get_time(&fields[1], &row->position) ||
-        fields[3].bytes == NULL)
+    if (get_uuid(&fields[TRANSACTION_ID], row->transaction_id) == NULL ||
+        !get_time(&fields[CREATED_AT], &row->position) || fields[KIND].bytes == NULL)
         return false;
     row->effective_us = 0;
-    if (fields[2].bytes != NULL && !get_time(&fields[2], &row->effective_us))
+    if (fields[EFFECTIVE_AT].bytes != NULL && !get_time(&fields[EFFECTIVE_AT], &row->effective_us))
         return false;
-    row->kind = fields[3].bytes;
-    row->principal = get_uuid(&fields[4], row->principal_room) ? row->principal_room : NULL;
-    row->idempotency_key = fields[5].bytes;
-    row->reverses = get_uuid(&fields[6], row->reverses_room) ? row->reverses_room : NULL;
-    row->description = fields[7].bytes;
-    row->metadata = fields[8].bytes;
+    row->kind = fields[KIND].bytes;
+    row->principal = get_uuid(&fields[PRINCIPAL], row->principal_room);
+    row->idempotency_key = fields[IDEMPOTENCY_KEY].bytes;
+    row->reverses = get_uuid(&fields[REVERSES], row->reverses_room);
+    row->description = fields[DESCRIPTION].bytes;
+    row->metadata = fields[METADATA].bytes;
     return true;
 }
 
-static bool decode_entry(const struct field *fields, struct export_row *row) {
-    int32_t decimals = 0;
-    if (!get_uuid(&fields[9], row->account_id) ||
-        !wire_int64_get(fields[10].bytes, fields[10].length, &row->seq) ||
-        !wire_numeric_get(fields[11].bytes, fields[11].length, &row->amount) ||
-        !wire_numeric_get(fields[12].bytes, fields[12].length, &row->balance_after) ||
-        fields[13].bytes == NULL || fields[14].bytes == NULL || fields[15].bytes == NULL ||
-        !wire_int32_get(fields[16].bytes, fields[16].length, &decimals) || decimals < 0 ||
-        decimals > MONEY_DECIMALS_MAX)
+static bool decode_entry(const struct field *fields, const struct export_accounts *accounts,
+                         struct export_row *row) {
+    const uint8_t *account_id = uuid_of(&fields[ACCOUNT_ID]);
+    if (account_id == NULL)
         return false;
-    row->code = fields[13].bytes;
-    row->class = fields[14].bytes;
-    row->asset = fields[15].bytes;
-    row->decimals = (uint8_t)decimals;
-    return true;
+    row->account = export_accounts_find(accounts, account_id);
+    return row->account != NULL &&
+           wire_int64_get(fields[SEQ].bytes, fields[SEQ].length, &row->seq) &&
+           wire_numeric_get(fields[AMOUNT].bytes, fields[AMOUNT].length, &row->amount) &&
+           wire_numeric_get(fields[BALANCE_AFTER].bytes, fields[BALANCE_AFTER].length,
+                            &row->balance_after);
 }
 
-static bool decode(const struct field *fields, enum export_part part, struct export_row *row) {
-    bool good =
-        (part != EXPORT_ENTRIES || decode_transaction(fields, row)) && decode_entry(fields, row);
-    if (!good)
-        source_complain("transaction %s has an entry that cannot be exported (account %s): "
-                        "run ledger_report check --full",
-                        row->transaction_id, row->account_id);
-    return good;
+static void complain_of_entry(const struct field *fields) {
+    char transaction[EXPORT_UUID_TEXT] = "", account[EXPORT_UUID_TEXT] = "";
+    get_uuid(&fields[TRANSACTION_ID], transaction);
+    get_uuid(&fields[ACCOUNT_ID], account);
+    source_complain("transaction %s has an entry that cannot be exported (account %s): "
+                    "run ledger_report check --full",
+                    transaction, account);
 }
 
 /* ---- the stream ---- */
 
+struct stream {
+    struct source *source;
+    struct export_accounts *accounts;
+    enum export_part part;
+    bool header_seen, over;
+    struct export_row row;
+    uint8_t transaction_id[UUID_SIZE]; /* of the row before */
+    size_t count;                      /* rows in the window */
+    struct {
+        char *memory, *at, *end; /* memory is libpq's */
+    } rows[WINDOW_ROWS];
+};
+
 static bool begin_copy(struct source *source, enum export_part part, const struct export *export) {
     char sql[2048];
-    const char *query = part == EXPORT_ENTRIES && !export->format->details ? ENTRIES_WITHOUT_DETAILS
-                                                                           : QUERIES[part];
+    const char *query =
+        part == EXPORT_ENTRIES && export->format->details ? ENTRIES_WITH_DETAILS : QUERIES[part];
     /* -Wformat-nonliteral: the queries are ours, all with the same three numbers. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -187,32 +211,100 @@ static bool end_copy(struct source *source) {
     return good;
 }
 
-bool export_rows(struct source *source, enum export_part part, const struct export *export,
-                 bool (*on_row)(void *owner, const struct export_row *row), void *owner) {
+static void empty_window(struct stream *stream) {
+    for (size_t i = 0; i < stream->count; i++)
+        PQfreemem(stream->rows[i].memory);
+    stream->count = 0;
+}
+
+/* A row's account is wanted; true also for one that says that it is the end. */
+static bool take_in(struct stream *stream, char *at, const char *end) {
     static const char signature[] = "PGCOPY\n\377\r\n";
+    if (!stream->header_seen) {
+        if (end - at < HEADER_BYTES || memcmp(at, signature, sizeof(signature)) != 0)
+            return false;
+        at += HEADER_BYTES;
+        stream->header_seen = true;
+        stream->rows[stream->count].at = at;
+    }
+    int32_t length = 0;
+    if (field_count(at, end) < 0)
+        return true;
+    if (end - at < 2 + 4 + UUID_SIZE || !wire_int32_get(at + 2, 4, &length) || length != UUID_SIZE)
+        return false;
+    export_accounts_want(stream->accounts, (const uint8_t *)at + 2 + 4);
+    stream->count++;
+    return true;
+}
+
+/* Rows into the window until it is full or the data is over. */
+static bool fill_window(struct stream *stream) {
+    size_t bytes = 0;
+    while (!stream->over && stream->count < WINDOW_ROWS && bytes < WINDOW_BYTES) {
+        char *data = NULL;
+        int length = PQgetCopyData(stream->source->connection, &data, 0);
+        if (length <= 0) {
+            stream->over = true;
+            break;
+        }
+        size_t before = stream->count;
+        bytes += (size_t)length;
+        stream->rows[before].memory = stream->rows[before].at = data;
+        stream->rows[before].end = data + length;
+        bool good = take_in(stream, data, data + length);
+        if (stream->count == before)
+            PQfreemem(data);
+        if (!good) {
+            source_complain("the database sent rows of an unexpected form");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool pass_on(struct stream *stream, size_t number,
+                    bool (*on_row)(void *owner, const struct export_row *row), void *owner) {
+    struct field fields[COLUMNS_MAX];
+    struct export_row *row = &stream->row;
+    if (!split_row(stream->rows[number].at, stream->rows[number].end, fields)) {
+        source_complain("the database sent rows of an unexpected form");
+        return false;
+    }
+    bool good = true;
+    if (stream->part == EXPORT_ENTRIES) {
+        const uint8_t *id = uuid_of(&fields[TRANSACTION_ID]);
+        row->first = id == NULL || row->transaction_id[0] == '\0' ||
+                     memcmp(id, stream->transaction_id, UUID_SIZE) != 0;
+        if (row->first) {
+            good = decode_transaction(fields, row);
+            if (id != NULL)
+                memcpy(stream->transaction_id, id, UUID_SIZE);
+        }
+    }
+    if (good && decode_entry(fields, stream->accounts, row))
+        return on_row(owner, row);
+    complain_of_entry(fields);
+    return false;
+}
+
+bool export_rows(struct source *source, struct export_accounts *accounts, enum export_part part,
+                 const struct export *export,
+                 bool (*on_row)(void *owner, const struct export_row *row), void *owner) {
     if (!begin_copy(source, part, export))
         return false;
-    struct export_row row = {0};
-    bool header = true, good = true;
-    char *data = NULL;
-    int length;
-    while (good && (length = PQgetCopyData(source->connection, &data, 0)) > 0) {
-        char *at = data;
-        if (header) {
-            good = length >= HEADER_BYTES && memcmp(data, signature, sizeof(signature)) == 0;
-            at += good ? HEADER_BYTES : 0;
-            header = false;
-        }
-        struct field fields[COLUMNS];
-        int split = good ? split_row(at, data + length, fields) : -1;
-        if (split < 0) {
-            source_complain("the database sent rows of an unexpected form");
-            good = false;
-        } else if (split > 0) {
-            good = decode(fields, part, &row) && on_row(owner, &row);
-        }
-        PQfreemem(data);
+    struct stream *stream = memory_allocate(1, sizeof(*stream));
+    stream->source = source;
+    stream->accounts = accounts;
+    stream->part = part;
+    bool good = true;
+    while (good && !stream->over) {
+        export_accounts_tidy(accounts);
+        good = fill_window(stream) && export_accounts_fetch(accounts);
+        for (size_t i = 0; good && i < stream->count; i++)
+            good = pass_on(stream, i, on_row, owner);
+        empty_window(stream);
     }
+    free(stream);
     /* Stopped in the middle: what is still on its way is of no use, and the caller gives up. */
     return good && end_copy(source);
 }

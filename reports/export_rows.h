@@ -5,6 +5,7 @@
 #define PACIOLI_REPORTS_EXPORT_ROWS_H
 
 #include "reports/export.h"
+#include "reports/export_accounts.h"
 #include "reports/source.h"
 
 enum export_part {
@@ -18,7 +19,8 @@ enum export_part {
  * message on standard error.
  */
 __attribute__((warn_unused_result)) bool
-export_rows(struct source *source, enum export_part part, const struct export *export,
-            bool (*on_row)(void *owner, const struct export_row *row), void *owner);
+export_rows(struct source *source, struct export_accounts *accounts, enum export_part part,
+            const struct export *export, bool (*on_row)(void *owner, const struct export_row *row),
+            void *owner);
 
 #endif

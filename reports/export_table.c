@@ -7,9 +7,9 @@
 #include "reports/export.h"
 #include "reports/render.h"
 
-static void put_time(struct output *output, int64_t time_us) {
+static void put_time(struct export *export, struct output *output, int64_t time_us) {
     char text[EXPORT_TIME_TEXT];
-    export_time(time_us, text);
+    export_time(&export->clock, time_us, text);
     output_text(output, text);
 }
 
@@ -28,32 +28,52 @@ static void put_cell(struct output *output, const char *text) {
     output_text(output, ",");
 }
 
-static void entry_csv(struct export *export, const struct export_row *row, bool first) {
-    (void)first;
-    struct output *output = export->output;
-    output_format(output, "%lld,%s,%s,", (long long)row->position, row->transaction_id, row->kind);
-    put_time(output, row->position);
-    output_text(output, ",");
-    put_time(output, row->effective_us);
-    output_text(output, ",");
+/* The first columns of all its entries. */
+static void transaction_csv(struct export *export, const struct export_row *row) {
+    struct output *output = &export->shared;
+    output->length = 0;
+    output_number(output, row->position);
+    output_bytes(output, ",", 1);
+    output_bytes(output, row->transaction_id, UUID_TEXT_LENGTH);
+    output_bytes(output, ",", 1);
+    output_text(output, row->kind);
+    output_bytes(output, ",", 1);
+    put_time(export, output, row->position);
+    output_bytes(output, ",", 1);
+    put_time(export, output, row->effective_us);
+    output_bytes(output, ",", 1);
     put_cell(output, row->principal);
     put_cell(output, row->idempotency_key);
     put_cell(output, row->reverses);
     put_cell(output, row->description);
-    output_format(output, "%s,", row->account_id);
-    put_cell(output, row->code);
-    output_format(output, "%s,%s,%d,%lld,", row->class, row->asset, (int)row->decimals,
-                  (long long)row->seq);
-    export_amount(output, row->amount, row->decimals);
-    output_text(output, ",");
-    export_amount(output, row->balance_after, row->decimals);
-    output_text(output, "\r\n");
+}
+
+static void piece_csv(struct output *output, const struct export_account *account, int number) {
+    if (number > 0)
+        return;
+    put_cell(output, account->id_text);
+    put_cell(output, account->code);
+    output_format(output, "%s,%s,%d,", account->class, account->asset, (int)account->decimals);
+}
+
+static void entry_csv(struct export *export, const struct export_row *row) {
+    struct output *output = export->output;
+    output_bytes(output, export->shared.bytes, export->shared.length);
+    export_piece(output, row->account, 0);
+    output_number(output, row->seq);
+    output_bytes(output, ",", 1);
+    export_amount(output, row->amount, row->account->decimals);
+    output_bytes(output, ",", 1);
+    export_amount(output, row->balance_after, row->account->decimals);
+    output_bytes(output, "\r\n", 2);
 }
 
 /* ---- JSON Lines ---- */
 
 static void put_member(struct output *output, const char *name, const char *text) {
-    output_format(output, ",\"%s\":", name);
+    output_bytes(output, ",\"", 2);
+    output_text(output, name);
+    output_bytes(output, "\":", 2);
     if (text != NULL)
         render_json_string(output, text);
     else
@@ -62,13 +82,14 @@ static void put_member(struct output *output, const char *name, const char *text
 
 static void transaction_jsonl(struct export *export, const struct export_row *row) {
     struct output *output = export->output;
-    output_format(output, "{\"position\":%lld", (long long)row->position);
+    output_text(output, "{\"position\":");
+    output_number(output, row->position);
     put_member(output, "id", row->transaction_id);
     put_member(output, "kind", row->kind);
     output_text(output, ",\"booked_at\":\"");
-    put_time(output, row->position);
+    put_time(export, output, row->position);
     output_text(output, "\",\"effective_at\":\"");
-    put_time(output, row->effective_us);
+    put_time(export, output, row->effective_us);
     output_text(output, "\"");
     put_member(output, "principal", row->principal);
     put_member(output, "idempotency_key", row->idempotency_key);
@@ -79,18 +100,31 @@ static void transaction_jsonl(struct export *export, const struct export_row *ro
     output_text(output, ",\"entries\":[");
 }
 
-static void entry_jsonl(struct export *export, const struct export_row *row, bool first) {
+/* "{" account "seq": number "amount": amount "balance_after": balance "}" */
+static void piece_jsonl(struct output *output, const struct export_account *account, int number) {
+    if (number > 0) {
+        output_text(output, number == 1 ? ",\"amount\":\"" : "\",\"balance_after\":\"");
+        return;
+    }
+    output_format(output, "{\"account_id\":\"%s\"", account->id_text);
+    put_member(output, "account_code", account->code);
+    put_member(output, "class", account->class);
+    put_member(output, "currency", account->asset);
+    output_format(output, ",\"decimals\":%d,\"seq\":", (int)account->decimals);
+}
+
+static void entry_jsonl(struct export *export, const struct export_row *row) {
     struct output *output = export->output;
-    output_format(output, "%s{\"account_id\":\"%s\"", first ? "" : ",", row->account_id);
-    put_member(output, "account_code", row->code);
-    put_member(output, "class", row->class);
-    put_member(output, "currency", row->asset);
-    output_format(output, ",\"decimals\":%d,\"seq\":%lld,\"amount\":\"", (int)row->decimals,
-                  (long long)row->seq);
-    export_amount(output, row->amount, row->decimals);
-    output_text(output, "\",\"balance_after\":\"");
-    export_amount(output, row->balance_after, row->decimals);
-    output_text(output, "\"}");
+    const struct export_account *account = row->account;
+    if (!row->first)
+        output_bytes(output, ",", 1);
+    export_piece(output, account, 0);
+    output_number(output, row->seq);
+    export_piece(output, account, 1);
+    export_amount(output, row->amount, account->decimals);
+    export_piece(output, account, 2);
+    export_amount(output, row->balance_after, account->decimals);
+    output_bytes(output, "\"}", 2);
 }
 
 static void end_jsonl(struct export *export) {
@@ -101,12 +135,15 @@ const struct export_format EXPORT_CSV = {
     .name = "csv",
     .details = true,
     .begin = begin_csv,
+    .piece = piece_csv,
+    .transaction = transaction_csv,
     .entry = entry_csv,
 };
 
 const struct export_format EXPORT_JSONL = {
     .name = "jsonl",
     .details = true,
+    .piece = piece_jsonl,
     .transaction = transaction_jsonl,
     .entry = entry_jsonl,
     .transaction_end = end_jsonl,

@@ -9,7 +9,8 @@
 
 #include "reports/export.h"
 
-#define US_PER_S 1000000
+#define US_PER_S        1000000
+#define FRACTION_DIGITS 6
 
 static void split_time(int64_t time_us, struct tm *tm, int64_t *fraction_us) {
     *fraction_us = time_us % US_PER_S;
@@ -30,14 +31,25 @@ void export_date(int64_t time_us, char text[static EXPORT_DATE_TEXT]) {
         memcpy(text, "9999-12-31", EXPORT_DATE_TEXT);
 }
 
-void export_time(int64_t time_us, char text[static EXPORT_TIME_TEXT]) {
-    struct tm tm;
-    int64_t fraction_us;
-    split_time(time_us, &tm, &fraction_us);
-    char seconds[24];
-    if (strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        seconds[0] = '\0';
-    snprintf(text, EXPORT_TIME_TEXT, "%s.%06dZ", seconds, (int)fraction_us);
+void export_time(struct export_clock *clock, int64_t time_us, char text[static EXPORT_TIME_TEXT]) {
+    int64_t fraction_us = time_us % US_PER_S, second = time_us / US_PER_S;
+    if (fraction_us < 0) {
+        fraction_us += US_PER_S;
+        second--;
+    }
+    if (clock->text[0] == '\0' || clock->second != second) {
+        struct tm tm;
+        split_time(time_us, &tm, &fraction_us);
+        clock->second = second;
+        if (strftime(clock->text, sizeof(clock->text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+            clock->text[0] = '\0';
+    }
+    size_t length = strlen(clock->text);
+    memcpy(text, clock->text, length);
+    text[length] = '.';
+    for (size_t at = length + FRACTION_DIGITS; at > length; at--, fraction_us /= 10)
+        text[at] = (char)('0' + fraction_us % 10);
+    memcpy(text + length + 1 + FRACTION_DIGITS, "Z", sizeof("Z"));
 }
 
 void export_amount(struct output *output, money_minor minor, uint8_t decimals) {
@@ -103,11 +115,11 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-void export_account_name(struct output *output, const struct export_row *row) {
-    for (const char *at = row->code; *at != '\0'; at++) {
+void export_account_name(struct output *output, const struct export_account *account) {
+    for (const char *at = account->code; *at != '\0'; at++) {
         bool plain = is_upper(*at) || is_lower(*at) || is_digit(*at) ||
-                     ((*at == '-' || *at == '_' || *at == '.') && at != row->code) ||
-                     (*at == ':' && at != row->code && at[-1] != ':' && at[1] != '\0');
+                     ((*at == '-' || *at == '_' || *at == '.') && at != account->code) ||
+                     (*at == ':' && at != account->code && at[-1] != ':' && at[1] != '\0');
         if (plain)
             output_bytes(output, at, 1);
         else
@@ -157,16 +169,16 @@ static bool put_component(struct output *output, const char *text, size_t length
     return exact && (upper == 0 || (lower == 0 && upper >= 2));
 }
 
-void export_beancount_name(struct output *output, const struct export_row *row) {
-    const char *root = beancount_root(row->class);
-    const char *at = row->code;
+void export_beancount_name(struct output *output, const struct export_account *account) {
+    const char *root = beancount_root(account->class);
+    const char *at = account->code;
     size_t root_length = strlen(root);
     bool below_root = strncasecmp(at, root, root_length) == 0 && at[0] == root[0] - 'A' + 'a' &&
                       at[root_length] == ':';
     if (below_root)
         at += root_length + 1;
     output_text(output, root);
-    bool exact = below_root || strstr(row->code, row->account_id) != NULL;
+    bool exact = below_root || strstr(account->code, account->id_text) != NULL;
     for (;;) {
         size_t length = strcspn(at, ":");
         output_bytes(output, ":", 1);
@@ -177,6 +189,6 @@ void export_beancount_name(struct output *output, const struct export_row *row) 
     }
     if (!exact) {
         output_bytes(output, "-", 1);
-        output_text(output, row->account_id);
+        output_text(output, account->id_text);
     }
 }

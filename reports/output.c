@@ -1,6 +1,7 @@
 /*
  * Design.  One buffer.  To a descriptor it is emptied whenever 64 KiB are in it; in memory it grows
- * up to its limit.
+ * up to its limit.  After a failure it has no room, so that all that follows comes to output_more,
+ * which does nothing then.
  */
 #include "reports/output.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ledger_core/engine/money.h"
 #include "service_kit/memory.h"
 
 #define BUFFER_BYTES 65536
@@ -24,6 +26,11 @@ void output_to_memory(struct output *output, size_t bytes_max) {
     *output = (struct output){.fd = -1, .bytes_max = bytes_max};
 }
 
+static void fail(struct output *output, int error) {
+    output->error = error;
+    output->length = output->capacity = 0;
+}
+
 static bool empty_buffer(struct output *output) {
     size_t done = 0;
     while (done < output->length) {
@@ -31,12 +38,13 @@ static bool empty_buffer(struct output *output) {
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0) {
-            output->error = errno;
+            fail(output, errno);
             return false;
         }
         if (output->on_written != NULL)
             output->on_written(output->owner, output->bytes + done, (size_t)written);
         done += (size_t)written;
+        output->written_bytes += (size_t)written;
     }
     output->length = 0;
     return true;
@@ -44,7 +52,7 @@ static bool empty_buffer(struct output *output) {
 
 static bool make_room(struct output *output, size_t more) {
     if (output->fd < 0 && more > output->bytes_max - output->length) {
-        output->error = EFBIG;
+        fail(output, EFBIG);
         return false;
     }
     if (output->length + more <= output->capacity)
@@ -54,12 +62,14 @@ static bool make_room(struct output *output, size_t more) {
     size_t capacity = output->capacity == 0 ? 4096 : output->capacity;
     while (capacity < output->length + more)
         capacity *= 2;
+    if (capacity > output->bytes_max)
+        capacity = output->bytes_max; /* the limit is the buffer's end */
     output->bytes = memory_resize(output->bytes, capacity);
     output->capacity = capacity;
     return true;
 }
 
-void output_bytes(struct output *output, const char *bytes, size_t length) {
+void output_more(struct output *output, const char *bytes, size_t length) {
     while (length > 0 && output->error == 0) {
         size_t part = length;
         if (output->fd >= 0 && part > BUFFER_BYTES)
@@ -68,14 +78,14 @@ void output_bytes(struct output *output, const char *bytes, size_t length) {
             return;
         memcpy(output->bytes + output->length, bytes, part);
         output->length += part;
-        output->written_bytes += part;
         bytes += part;
         length -= part;
     }
 }
 
-void output_text(struct output *output, const char *text) {
-    output_bytes(output, text, strlen(text));
+void output_number(struct output *output, int64_t number) {
+    char text[MONEY_TEXT_MAX];
+    output_bytes(output, text, money_format(number, 0, text));
 }
 
 void output_format(struct output *output, const char *format, ...) {

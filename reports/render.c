@@ -19,25 +19,41 @@ void render_csv_cell(struct output *output, const char *text) {
         output_bytes(output, "\"", 1);
     if (formula)
         output_bytes(output, "'", 1);
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '"')
-            output_bytes(output, "\"", 1);
-        output_bytes(output, at, 1);
+    for (const char *at = text; *at != '\0';) {
+        size_t plain = strcspn(at, "\"");
+        output_bytes(output, at, plain);
+        at += plain;
+        if (*at == '"') {
+            output_bytes(output, "\"\"", 2);
+            at++;
+        }
     }
     if (quoted)
         output_bytes(output, "\"", 1);
 }
 
+/* A byte of a string that stands for itself; the NUL at its end does not. */
+static bool json_plain(char byte) {
+    unsigned char c = (unsigned char)byte;
+    return c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+}
+
 void render_json_string(struct output *output, const char *text) {
     output_bytes(output, "\"", 1);
-    for (const char *at = text; *at != '\0'; at++) {
+    for (const char *at = text; *at != '\0';) {
+        size_t plain = 0;
+        while (json_plain(at[plain]))
+            plain++;
+        output_bytes(output, at, plain);
+        at += plain;
         unsigned char c = (unsigned char)*at;
+        if (c == '\0')
+            break;
         if (c == '"' || c == '\\')
             output_format(output, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            output_format(output, "\\u%04x", c);
         else
-            output_bytes(output, at, 1);
+            output_format(output, "\\u%04x", c);
+        at++;
     }
     output_bytes(output, "\"", 1);
 }

@@ -91,15 +91,7 @@ static void ignore_notice(void *owner, const PGresult *result) {
     (void)result;
 }
 
-int source_open(struct source *source) {
-    char error[256];
-    *source = (struct source){0};
-    source->config =
-        config_load(SOURCE_SETTINGS, SOURCE_SETTING_COUNT, ".env", source, error, sizeof(error));
-    if (source->config == NULL) {
-        source_complain("%s", error);
-        return EXIT_CONFIG;
-    }
+static bool connect_to(struct source *source) {
     const char *const keys[] = {"host",
                                 "port",
                                 "dbname",
@@ -116,11 +108,22 @@ int source_open(struct source *source) {
     source->connection = PQconnectdbParams(keys, values, 0);
     if (PQstatus(source->connection) != CONNECTION_OK) {
         complain_of(source, "the database cannot be reached");
-        source_close(source);
-        return EXIT_COULD_NOT_RUN;
+        return false;
     }
     PQsetNoticeReceiver(source->connection, ignore_notice, NULL);
-    if (!find_ledger(source)) {
+    return true;
+}
+
+int source_open(struct source *source) {
+    char error[256];
+    *source = (struct source){0};
+    source->config =
+        config_load(SOURCE_SETTINGS, SOURCE_SETTING_COUNT, ".env", source, error, sizeof(error));
+    if (source->config == NULL) {
+        source_complain("%s", error);
+        return EXIT_CONFIG;
+    }
+    if (!connect_to(source) || !find_ledger(source)) {
         source_close(source);
         return EXIT_COULD_NOT_RUN;
     }
@@ -147,6 +150,22 @@ PGresult *source_query(struct source *source, const char *sql, const char *const
 bool source_begin_view(struct source *source) {
     PGresult *rows = source_query(
         source, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0);
+    PQclear(rows);
+    return rows != NULL;
+}
+
+bool source_open_beside(struct source *source, struct source *beside) {
+    PGresult *rows = source_query(source, "SELECT pg_export_snapshot()", NULL, 0);
+    if (rows == NULL)
+        return false;
+    char sql[128];
+    snprintf(sql, sizeof(sql), "SET TRANSACTION SNAPSHOT '%s'", PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    *beside = *source;
+    beside->config = NULL; /* the other one frees it */
+    if (!connect_to(beside) || !source_begin_view(beside))
+        return false;
+    rows = source_query(beside, sql, NULL, 0);
     PQclear(rows);
     return rows != NULL;
 }

@@ -36,6 +36,13 @@ struct source {
 __attribute__((warn_unused_result)) int source_open(struct source *source);
 void source_close(struct source *source);
 
+/*
+ * A second connection that sees what `source`, in its view, sees.  False after a message.  To be
+ * closed before `source`.
+ */
+__attribute__((warn_unused_result)) bool source_open_beside(struct source *source,
+                                                            struct source *beside);
+
 /* BEGIN READ ONLY, REPEATABLE READ. */
 __attribute__((warn_unused_result)) bool source_begin_view(struct source *source);
 /*

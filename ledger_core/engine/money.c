@@ -155,13 +155,21 @@ size_t money_format(money_minor minor, uint8_t asset_decimals, char text[static 
     const money_magnitude magnitude = minor < 0 ? -(money_magnitude)minor : (money_magnitude)minor;
     char digits[2 * DIGITS_PER_HALF];
     char *const end = digits + sizeof(digits);
-    write_digits(write_digits(end, (uint64_t)(magnitude % HALF_BASE), DIGITS_PER_HALF),
-                 (uint64_t)(magnitude / HALF_BASE), DIGITS_PER_HALF);
-
     const char *const point = end - asset_decimals;
-    const char *whole = digits;
-    while (whole < point - 1 && *whole == '0') {
-        whole++;
+    const char *whole;
+    if (magnitude < HALF_BASE) { /* as nearly all are: no zeros that would be skipped again */
+        uint64_t left = (uint64_t)magnitude;
+        char *at = end;
+        for (; left > 0 || at >= point; left /= 10)
+            *--at = (char)('0' + left % 10);
+        whole = at;
+    } else {
+        write_digits(write_digits(end, (uint64_t)(magnitude % HALF_BASE), DIGITS_PER_HALF),
+                     (uint64_t)(magnitude / HALF_BASE), DIGITS_PER_HALF);
+        whole = digits;
+        while (whole < point - 1 && *whole == '0') {
+            whole++;
+        }
     }
     char *to = text;
     if (minor < 0) {

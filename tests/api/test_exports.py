@@ -206,6 +206,35 @@ def test_a_range_is_always_the_same_bytes(database, service, books, secret, tmp_
     assert export(database, name, "--to", moment_of(manifest["to"])) == first
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_accounts_that_are_forgotten_change_nothing(database, books, tmp_path, name):
+    """Fewer in memory than there are: they are asked for again, and so are the last balances."""
+    text, manifest = with_manifest(database, tmp_path, name)
+    # Of the second half too, which has opening balances.
+    middle = json.loads(export(database, "jsonl", *range_of(manifest)).splitlines()[1000])["position"]
+    for span in (range_of(manifest), ("--from", str(middle), "--to", str(manifest["to"]))):
+        whole = export(database, name, *span)
+        assert export(database, name, "--remember", "1", *span) == whole
+        if span == range_of(manifest):
+            assert whole == text
+
+
+def test_an_entry_of_no_account_is_named(database, books):
+    """As somebody could leave it behind who is above all checks."""
+    account = uuid.uuid4()
+    with database.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+        entry = connection.execute(
+            "INSERT INTO ledger.entry SELECT ledger_id, %s, 1, id, 5, 5 FROM ledger.transaction LIMIT 1"
+            " RETURNING transaction_id", (account,)).fetchone()
+        try:
+            run = run_tool(database, "export", "--format", "csv")
+        finally:
+            connection.execute("DELETE FROM ledger.entry WHERE account_id = %s", (account,))
+    assert run.returncode == 2
+    assert str(account) in run.stderr.decode() and str(entry[0]) in run.stderr.decode()
+
+
 def test_parts_make_the_whole(database, books, tmp_path):
     whole, manifest = with_manifest(database, tmp_path, "jsonl")
     lines = whole.splitlines(keepends=True)
@@ -268,6 +297,8 @@ def unescaped(text):
     (("--format", "csv", "--from", "x"), 64, "--from"),
     (("--format", "csv", "--from", "99999999999999999999"), 64, "--from"),
     (("--format", "csv", "--from", "2", "--to", "1"), 64, "--from"),
+    (("--format", "csv", "--remember", "0"), 64, "--remember"),
+    (("--format", "csv", "--remember", "65537"), 64, "--remember"),
     (("--format", "csv", "--to", "2999-01-01"), 2, "passed"),
     (("--format", "csv", "--manifest", "/nowhere/m"), 2, "/nowhere/m"),
     (("--format", "csv", "word"), 64, "word"),
