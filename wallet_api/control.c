@@ -114,6 +114,7 @@ static struct operator_call *create(struct http_request *request) {
     operation->thread = http_thread_state(request);
     operation->call.owner = operation;
     operation->call.on_result = on_result;
+    operation->call.deadline_us = http_deadline_us(request);
     operation->actor.principal = handler_principal(request);
     operation->actor.origin = audit_origin(request);
     return operation;

@@ -1,6 +1,14 @@
 /*
  * Design.  Parameters and results are text: these calls are rare, and their answers are JSON that
- * the database writes.  Every statement returns one row (outcome, transaction, json).
+ * the database writes.  Every statement returns one row (outcome, transaction, json), but for the
+ * one that gives a number.
+ *
+ * A statement that the server has not read yet leaves no trace, and may be read when its service
+ * has died and somebody has asked again.  So what changes the ledger is sent in two steps: the
+ * first gets a number, the second brings it along, as the first argument of its function, and fails
+ * when an attempt with a later number was made on the same thing (migrations/wallet, attempts).
+ * Only who is alive between the two can send the second, so whoever has a later number was asked
+ * later. An attempt that was overtaken by another one gets a new number, until its deadline.
  */
 #include "ledger_core/journal/control.h"
 
@@ -9,19 +17,27 @@
 #include <string.h>
 
 #include "service_kit/audit.h"
-#include "service_kit/uuid.h"
+#include "service_kit/loop.h"
 
-#define PARAMETERS_MAX 8
-#define NUMBER_MAX     24
+#define ATTEMPTS_MAX 10
+#define OVERTAKEN    "PC040" /* of begin_attempt */
+
+static_assert(UUID_TEXT_LENGTH + 1 > 20, "a number fits where an id does");
+
+/* What attempts to close periods are about, beside accounts and transactions. */
+#define PERIODS "'00000000-0000-0000-0000-000000000000'"
 
 const struct db_statement CONTROL_STATEMENTS[] = {
+    {"control_attempt", "SELECT ledger.next_attempt()"},
     {"control_set_status", "SELECT s.outcome, NULL, s.account FROM ledger.set_account_status("
-                           " $1::integer, $2::uuid, $3::text, $4::uuid, $5::text, $6::jsonb) s"},
-    {"control_reverse",
-     "SELECT r.outcome, r.transaction, r.answer FROM ledger.reverse_transaction("
-     " $1::integer, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text, $7::jsonb) r"},
-    {"control_close_period", "SELECT ledger.close_period($1::integer, $2::timestamptz, $3::uuid,"
-                             " $4::text, $5::jsonb), NULL, NULL"},
+                           " ledger.begin_attempt($2::integer, $3::uuid, $1::bigint),"
+                           " $3::uuid, $4::text, $5::uuid, $6::text, $7::jsonb) s"},
+    {"control_reverse", "SELECT r.outcome, r.transaction, r.answer FROM ledger.reverse_transaction("
+                        " ledger.begin_attempt($2::integer, $4::uuid, $1::bigint),"
+                        " $3::uuid, $4::uuid, $5::uuid, $6::text, $7::text, $8::jsonb) r"},
+    {"control_close_period", "SELECT ledger.close_period("
+                             " ledger.begin_attempt($2::integer, " PERIODS ", $1::bigint),"
+                             " $3::timestamptz, $4::uuid, $5::text, $6::jsonb), NULL, NULL"},
     {"control_report_period",
      "SELECT 'done', NULL, ledger.write_period_report($1::integer, $2::timestamptz)"},
     {"control_periods",
@@ -54,10 +70,13 @@ static void on_row(struct control_call *call, const PGresult *row) {
     call->on_result(call, &result);
 }
 
-/* Did the server stop the statement, rather than refuse it: shutdown, a timeout, a lost race? */
+/*
+ * Did the server stop the statement, rather than refuse it: shutdown, a timeout, a lost race, or
+ * one attempt overtaken by others again and again?
+ */
 static bool passing(const char *sqlstate) {
     return strncmp(sqlstate, "57", 2) == 0 || strncmp(sqlstate, "55P03", 5) == 0 ||
-           strncmp(sqlstate, "40", 2) == 0;
+           strncmp(sqlstate, "40", 2) == 0 || strcmp(sqlstate, OVERTAKEN) == 0;
 }
 
 static void on_result(void *owner, const struct db_result *answer) {
@@ -83,33 +102,25 @@ static void on_result(void *owner, const struct db_result *answer) {
     }
 }
 
-/* The parameters of one call, as text. */
-struct parameters {
-    int count;
-    const char *values[PARAMETERS_MAX];
-    char ids[PARAMETERS_MAX][UUID_TEXT_LENGTH + 1];
-};
-static_assert(NUMBER_MAX <= UUID_TEXT_LENGTH + 1, "a number fits where an id does");
-
-static void put_text(struct parameters *parameters, const char *text) {
-    assert(parameters->count < PARAMETERS_MAX);
+static void put_text(struct control_parameters *parameters, const char *text) {
+    assert(parameters->count < CONTROL_PARAMETERS_MAX);
     parameters->values[parameters->count++] = text;
 }
 
-static void put_number(struct parameters *parameters, int32_t number) {
-    char *text = parameters->ids[parameters->count];
-    snprintf(text, NUMBER_MAX, "%d", (int)number);
+static void put_number(struct control_parameters *parameters, int32_t number) {
+    char *text = parameters->texts[parameters->count];
+    snprintf(text, sizeof parameters->texts[0], "%d", (int)number);
     put_text(parameters, text);
 }
 
-static void put_uuid(struct parameters *parameters, const struct ledger_uuid *uuid) {
-    char *text = parameters->ids[parameters->count];
+static void put_uuid(struct control_parameters *parameters, const struct ledger_uuid *uuid) {
+    char *text = parameters->texts[parameters->count];
     uuid_format(uuid->bytes, text);
     put_text(parameters, text);
 }
 
 static bool send(const struct reader *reader, struct control_call *call, const char *statement,
-                 const struct parameters *parameters) {
+                 const struct control_parameters *parameters) {
     const struct db_call query = {
         .statement = statement,
         .params = {.count = parameters->count, .values = parameters->values},
@@ -117,60 +128,112 @@ static bool send(const struct reader *reader, struct control_call *call, const c
     return db_pool_query(reader->pool, &query, on_result, call);
 }
 
+/* ---- attempts ---- */
+
+static bool attempt(struct control_call *call);
+
+static void on_attempted(void *owner, const struct db_result *answer) {
+    struct control_call *call = owner;
+    if (answer->end == DB_END_ERROR && strcmp(answer->sqlstate, OVERTAKEN) == 0 &&
+        call->attempts < ATTEMPTS_MAX && attempt(call))
+        return;
+    on_result(call, answer);
+}
+
+static void on_number(void *owner, const struct db_result *answer) {
+    struct control_call *call = owner;
+    if (answer->end != DB_END_OK) {
+        bool refused = answer->end == DB_END_ERROR && !passing(answer->sqlstate);
+        tell(call, refused ? CONTROL_FAILED : CONTROL_UNAVAILABLE, answer->message);
+        return;
+    }
+    const PGresult *row = answer->statements[0];
+    size_t length = row != NULL && PQntuples(row) == 1 ? (size_t)PQgetlength(row, 0, 0) : 0;
+    if (length == 0 || length >= sizeof call->parameters.texts[0]) {
+        tell(call, CONTROL_FAILED, "the number of an attempt has an unexpected form");
+        return;
+    }
+    memcpy(call->parameters.texts[0], PQgetvalue(row, 0, 0), length + 1); /* with its end */
+    const struct db_call query = {
+        .statement = call->statement,
+        .params = {.count = call->parameters.count, .values = call->parameters.values},
+    };
+    if (loop_clock_us() >= call->deadline_us)
+        tell(call, CONTROL_UNAVAILABLE, "its time has passed");
+    else if (!db_pool_query(call->reader->pool, &query, on_attempted, call))
+        tell(call, CONTROL_UNAVAILABLE, "no connection has room");
+}
+
+/* Gets a number, then sends what waits for it. */
+static bool attempt(struct control_call *call) {
+    static const struct db_call query = {.statement = "control_attempt"};
+    call->attempts++;
+    return db_pool_query(call->reader->pool, &query, on_number, call);
+}
+
+/* The parameters of a statement that waits for its number, which is the first. */
+static struct control_parameters *prepare(const struct reader *reader, struct control_call *call,
+                                          const char *statement) {
+    call->reader = reader;
+    call->statement = statement;
+    call->attempts = 0;
+    call->parameters.count = 0;
+    put_number(&call->parameters, 0);
+    put_number(&call->parameters, reader->ledger_id);
+    return &call->parameters;
+}
+
 bool control_set_status(const struct reader *reader, struct control_call *call,
                         const struct control_actor *actor, const struct ledger_uuid *account,
                         const char *status) {
-    struct parameters parameters = {0};
-    put_number(&parameters, reader->ledger_id);
-    put_uuid(&parameters, account);
-    put_text(&parameters, status);
-    put_uuid(&parameters, &actor->principal);
-    put_text(&parameters, actor->reason);
-    put_text(&parameters, actor->origin);
-    return send(reader, call, "control_set_status", &parameters);
+    struct control_parameters *parameters = prepare(reader, call, "control_set_status");
+    put_uuid(parameters, account);
+    put_text(parameters, status);
+    put_uuid(parameters, &actor->principal);
+    put_text(parameters, actor->reason);
+    put_text(parameters, actor->origin);
+    return attempt(call);
 }
 
 bool control_reverse(const struct reader *reader, struct control_call *call,
                      const struct control_actor *actor, const char *key,
                      const struct ledger_uuid *id, const struct ledger_uuid *original) {
-    struct parameters parameters = {0};
-    put_number(&parameters, reader->ledger_id);
-    put_uuid(&parameters, id);
-    put_uuid(&parameters, original);
-    put_uuid(&parameters, &actor->principal);
-    put_text(&parameters, key);
-    put_text(&parameters, actor->reason);
-    put_text(&parameters, actor->origin);
-    return send(reader, call, "control_reverse", &parameters);
+    struct control_parameters *parameters = prepare(reader, call, "control_reverse");
+    put_uuid(parameters, id);
+    put_uuid(parameters, original);
+    put_uuid(parameters, &actor->principal);
+    put_text(parameters, key);
+    put_text(parameters, actor->reason);
+    put_text(parameters, actor->origin);
+    return attempt(call);
 }
 
 bool control_close_period(const struct reader *reader, struct control_call *call,
                           const struct control_actor *actor, const char *to) {
-    struct parameters parameters = {0};
-    put_number(&parameters, reader->ledger_id);
-    put_text(&parameters, to);
-    put_uuid(&parameters, &actor->principal);
-    put_text(&parameters, actor->reason);
-    put_text(&parameters, actor->origin);
-    return send(reader, call, "control_close_period", &parameters);
+    struct control_parameters *parameters = prepare(reader, call, "control_close_period");
+    put_text(parameters, to);
+    put_uuid(parameters, &actor->principal);
+    put_text(parameters, actor->reason);
+    put_text(parameters, actor->origin);
+    return attempt(call);
 }
 
 bool control_report_period(const struct reader *reader, struct control_call *call, const char *to) {
-    struct parameters parameters = {0};
+    struct control_parameters parameters = {0};
     put_number(&parameters, reader->ledger_id);
     put_text(&parameters, to);
     return send(reader, call, "control_report_period", &parameters);
 }
 
 bool control_periods(const struct reader *reader, struct control_call *call) {
-    struct parameters parameters = {0};
+    struct control_parameters parameters = {0};
     put_number(&parameters, reader->ledger_id);
     return send(reader, call, "control_periods", &parameters);
 }
 
 bool control_note_failure(const struct reader *reader, struct control_call *call, const char *event,
                           const struct control_actor *actor, const char *subject) {
-    struct parameters parameters = {0};
+    struct control_parameters parameters = {0};
     put_number(&parameters, reader->ledger_id);
     put_text(&parameters, event);
     put_uuid(&parameters, &actor->principal);

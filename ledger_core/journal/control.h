@@ -1,8 +1,9 @@
 /*
  * control: what operators do to the ledger beside posting, and what is kept of it.  Each call is
- * one statement on a connection of the reader's pool, and each is one function of the database
- * (migrations/wallet), which does it, or refuses it, and writes the audit trail in the same
- * transaction.
+ * one function of the database (migrations/wallet), called by one statement on a connection of the
+ * reader's pool, which does it, or refuses it, and writes the audit trail in the same transaction.
+ * What changes the ledger gets the number of its attempt before, by another statement: once a later
+ * attempt on the same thing was answered, an earlier one does nothing any more.
  *
  * A caller embeds a `control_call` in memory that lives until on_result, which is called exactly
  * once, in the loop's thread.  Texts of the result are gone after on_result.
@@ -12,8 +13,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ledger_core/journal/reader.h"
+#include "service_kit/uuid.h"
 
 extern const struct db_statement CONTROL_STATEMENTS[];
 extern const size_t CONTROL_STATEMENT_COUNT;
@@ -34,10 +37,25 @@ struct control_result {
     const char *reason; /* the other ends: for the log, never for a client */
 };
 
+#define CONTROL_PARAMETERS_MAX 8
+
+/* The parameters of one statement, as text. */
+struct control_parameters {
+    int count;
+    const char *values[CONTROL_PARAMETERS_MAX];
+    char texts[CONTROL_PARAMETERS_MAX][UUID_TEXT_LENGTH + 1]; /* ids and numbers */
+};
+
 struct control_call {
     /* Filled by the caller. */
     void (*on_result)(struct control_call *call, const struct control_result *result);
     void *owner;
+    int64_t deadline_us; /* on loop_clock_us: past it nothing new is done */
+    /* The control's own. */
+    const struct reader *reader;
+    const char *statement; /* that waits for its number */
+    int attempts;
+    struct control_parameters parameters;
 };
 
 /* Who asks, why and from where: for the audit trail. */
@@ -48,7 +66,7 @@ struct control_actor {
 };
 
 /* Each returns false when the pool has no room or no connection: answer 503 at once, on_result is
- * not called. */
+ * not called.  Texts that are given live until on_result. */
 
 /*
  * Sets an account's status: "open", "frozen" or "closed".  Not done: account_not_found,

@@ -2,12 +2,12 @@
 BEGIN;
 SELECT plan(22);
 
-SELECT tables_are('ledger', ARRAY['account', 'asset', 'audit', 'balance', 'check_run', 'entry', 'ledger', 'period',
+SELECT tables_are('ledger', ARRAY['account', 'asset', 'attempt', 'audit', 'balance', 'check_run', 'entry', 'ledger', 'period',
                                   'period_report', 'schema_version',
                                   'statement', 'statement_break', 'statement_break_event', 'statement_line',
                                   'statement_match', 'statement_match_entry', 'statement_match_line',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 5, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 6, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -21,6 +21,7 @@ SELECT results_eq(
         'ledger.account.status text', 'ledger.account.floor numeric(38,0) null',
         'ledger.account.metadata jsonb', 'ledger.account.created_at timestamp with time zone',
         'ledger.asset.ledger_id integer', 'ledger.asset.code text', 'ledger.asset.decimals smallint',
+        'ledger.attempt.ledger_id integer', 'ledger.attempt.subject uuid', 'ledger.attempt.number bigint',
         'ledger.audit.id bigint', 'ledger.audit.recorded_at timestamp with time zone',
         'ledger.audit.event text', 'ledger.audit.outcome text', 'ledger.audit.actor text null',
         'ledger.audit.subject text null', 'ledger.audit.reason text null',

@@ -45,8 +45,9 @@ SELECT results_eq(
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
     ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)',
+          'ledger.begin_attempt(integer,uuid,bigint)',
           'ledger.close_period(integer,timestamp with time zone,uuid,text,jsonb)',
-          'ledger.confirm_rows(bigint,bigint)', 'ledger.lock_reconciliation(integer)',
+          'ledger.confirm_rows(bigint,bigint)', 'ledger.lock_reconciliation(integer)', 'ledger.next_attempt()',
           'ledger.periods_json(integer,timestamp with time zone,integer)',
           'ledger.post_adjustment(integer,uuid,text,uuid,text,numeric,text,jsonb)',
           'ledger.resolve_breaks(integer,bigint[],text,text,text,text,uuid)',
@@ -109,7 +110,7 @@ SELECT is_empty(
 SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND prosecdef ORDER BY 1 $$,
-    ARRAY['close_period', 'set_account_status', 'write_period_report'],
+    ARRAY['begin_attempt', 'close_period', 'next_attempt', 'set_account_status', 'write_period_report'],
     'functions run with the caller''s rights, except for what the service may do in no other way');
 
 -- Later functions of the owner are nobody's unless granted.

@@ -17,7 +17,8 @@ and answers each with one:
         late     the service's connection is cut, and its COMMIT is delivered hold_s later
         stale    as late, but of a pipeline that has its own BEGIN all of it, from there on:
                  PostgreSQL knows nothing of it until then; with "kill": PID that process, whose
-                 connection it is, is killed rather than told of the loss
+                 connection it is, is killed rather than told of the loss; with "statement": NAME
+                 of that prepared statement instead, which is a transaction of its own
     {"do": "calm", "door": 0}                            takes back whatever has not happened yet
     {"do": "fired"}                                      {"reply": 3, "request": 1, "cut": 2}
 
@@ -104,8 +105,9 @@ class Way:
                     self.kept = data[-length:]
                     return data[:-length]
         elif self.name == "up" and commit["mode"] != "reply":
-            at = data.find(COMMIT_REQUEST)
-            if commit["mode"] == "stale" and at >= 0:
+            statement = commit.get("statement")
+            at = data.find(COMMIT_REQUEST if statement is None else b"\0%b\0" % statement.encode())
+            if commit["mode"] == "stale" and statement is None and at >= 0:
                 at = data.rfind(BEGIN_REQUEST, 0, at)
             if at >= 0:
                 self.put(data[:at])
