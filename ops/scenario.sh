@@ -7,8 +7,9 @@ JSON='Content-Type: application/json'
 # A user registers and logs in.
 USER_JSON="{\"username\": \"alice-$RUN\", \"password\": \"correct horse battery\"}"
 curl -s "$AUTH/users/" -H "$JSON" -d "$USER_JSON"; echo
-TOKEN=$(curl -s "$AUTH/auth/login" -H "$JSON" -d "$USER_JSON" | jq -r .access_token)
-BEARER="Authorization: Bearer $TOKEN"
+PAIR=$(curl -s "$AUTH/auth/login" -H "$JSON" -d "$USER_JSON")
+BEARER="Authorization: Bearer $(jq -r .access_token <<<"$PAIR")"
+curl -s "$AUTH/users/me" -H "$BEARER" | jq .
 
 # She opens two accounts, and 100.00 comes into the first.
 FIRST=$(curl -s -X POST "$WALLET/wallet/accounts" -H "$BEARER" | jq -r .id)
@@ -25,3 +26,11 @@ curl -s "$WALLET/wallet/accounts/$FIRST/transactions" -H "$BEARER" | jq .
 
 # The same key again: 409, and nothing moves.
 curl -s "$WALLET/wallet/transfer" -H "$BEARER" -H "$JSON" -d "$TRANSFER" | jq .
+
+# The session goes on with new tokens, until she logs out; then the old ones are worth nothing.
+PAIR=$(jq '{refresh_token}' <<<"$PAIR" | curl -s "$AUTH/auth/refresh" -H "$JSON" -d @-)
+BEARER="Authorization: Bearer $(jq -r .access_token <<<"$PAIR")"
+curl -s "$AUTH/auth/sessions" -H "$BEARER" | jq .
+curl -s -o /dev/null -w 'logout: %{http_code}\n' -X POST "$AUTH/auth/logout" -H "$BEARER"
+curl -s "$AUTH/users/me" -H "$BEARER" | jq .detail
+jq '{refresh_token}' <<<"$PAIR" | curl -s "$AUTH/auth/refresh" -H "$JSON" -d @- | jq .detail

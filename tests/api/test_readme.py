@@ -24,6 +24,12 @@ def test_the_scenario_works_as_pasted(auth_service, wallet_service):
     assert '"TRANSFER_OUT"' in run.stdout
     assert '"Transaction already processed"' in run.stdout
     assert '"same_request": true' in run.stdout
+    assert run.stdout.count('"username": "alice-') == 1, "expected to see who logged in"
+    assert '"current": true' in run.stdout
+    assert "logout: 204\n" in run.stdout
+    assert '"The session has ended."\n' in run.stdout
+    assert '"The refresh token is not valid."\n' in run.stdout
+    assert "null" not in run.stdout
 
 
 @pytest.mark.parametrize("program", ["auth_api", "wallet_api"])
