@@ -454,7 +454,7 @@ void auth_thread_stop(void *state) {
 
 void audit_show(struct http_request *request) {
     struct auth_thread *thread = http_thread_state(request);
-    audit_list(request, thread->pool, &thread->queries);
+    audit_list(request, thread->pool, &thread->queries, NULL);
 }
 
 /* ---- refused authorisations ---- */

@@ -25,7 +25,7 @@
 
 const struct db_statement STORE_STATEMENTS[] = {
     DB_SCHEMA_STATEMENT,
-    AUDIT_STATEMENT("auth"),
+    AUDIT_STATEMENT("auth", ""),
     {"denied", "SELECT auth.audit_write('authz_fail', 'failure', $1::uuid::text, $2::text,"
                " 'insufficient_role', $3::jsonb)"},
     {FIND, "SELECT id, password_hash, array_to_string(roles, ' '), disabled_at IS NOT NULL"

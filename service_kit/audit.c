@@ -78,7 +78,7 @@ void audit_route(const struct http_request *request, char subject[static AUDIT_S
 
 /* ---- GET /audit ---- */
 
-enum { CURSOR, EVENT, OUTCOME, ACTOR, SUBJECT, FROM, TO, LIMIT, PARAMETERS };
+enum { CURSOR, EVENT, OUTCOME, ACTOR, SUBJECT, FROM, TO, LIMIT, PARAMETERS, SCOPE = PARAMETERS };
 static const char *const names[PARAMETERS] = {"cursor",  "event", "outcome", "actor",
                                               "subject", "from",  "to",      "limit"};
 
@@ -86,7 +86,7 @@ struct listing {
     struct http_request *request;
     size_t *in_flight;
     int64_t limit;
-    const char *values[PARAMETERS];
+    const char *values[PARAMETERS + 1]; /* and the scope */
 };
 
 static bool read_number(const char *text, int64_t maximum, int64_t *number) {
@@ -193,7 +193,8 @@ static void on_rows(void *owner, const struct db_result *result) {
     http_request_release(request);
 }
 
-void audit_list(struct http_request *request, struct db_pool *pool, size_t *in_flight) {
+void audit_list(struct http_request *request, struct db_pool *pool, size_t *in_flight,
+                const char *scope) {
     struct listing *listing = http_alloc(request, sizeof *listing);
     listing->request = request;
     listing->in_flight = in_flight;
@@ -204,8 +205,16 @@ void audit_list(struct http_request *request, struct db_pool *pool, size_t *in_f
     char *limit = http_alloc(request, 24);
     snprintf(limit, 24, "%lld", (long long)listing->limit);
     listing->values[LIMIT] = limit;
+    int count = PARAMETERS;
+    if (scope != NULL) {
+        size_t size = strlen(scope) + 1;
+        char *copy = http_alloc(request, size);
+        memcpy(copy, scope, size);
+        listing->values[SCOPE] = copy;
+        count++;
+    }
     const struct db_call call = {.statement = "audit_list",
-                                 .params = {.count = PARAMETERS, .values = listing->values}};
+                                 .params = {.count = count, .values = listing->values}};
     http_request_hold(request);
     if (db_pool_query(pool, &call, on_rows, listing)) {
         (*in_flight)++;

@@ -37,8 +37,11 @@ __attribute__((warn_unused_result)) bool audit_spend(struct audit_budget *budget
 #define AUDIT_SUBJECT_SIZE 129
 void audit_route(const struct http_request *request, char subject[static AUDIT_SUBJECT_SIZE]);
 
-/* The statement of audit_list, for the service's table; `schema` is a string literal. */
-#define AUDIT_STATEMENT(schema)                                                                    \
+/*
+ * The statement of audit_list, for the service's table; both are string literals.  `scope` is
+ * "" or a condition with $9, beginning with AND: what of the table the service may show at all.
+ */
+#define AUDIT_STATEMENT(schema, scope)                                                             \
     {                                                                                              \
         "audit_list",                                                                              \
             "SELECT id, json_build_object('id', id, 'recorded_at', to_char(recorded_at AT TIME "   \
@@ -51,14 +54,17 @@ void audit_route(const struct http_request *request, char subject[static AUDIT_S
             " AND ($3::text IS NULL OR outcome = $3) AND ($4::text IS NULL OR actor = $4)"         \
             " AND ($5::text IS NULL OR subject = $5) AND ($6::timestamptz IS NULL OR recorded_at " \
             ">= $6)"                                                                               \
-            " AND ($7::timestamptz IS NULL OR recorded_at < $7) ORDER BY id DESC LIMIT $8::bigint" \
+            " AND ($7::timestamptz IS NULL OR recorded_at < $7)" scope                             \
+            " ORDER BY id DESC LIMIT $8::bigint"                                                   \
     }
 
 /*
  * Answers GET /audit: newest first, with the filters event, outcome, actor, subject, from, to
- * (times of RFC 3339), and limit and cursor.  `in_flight` counts statements whose result has not
- * come; both outlive the request.
+ * (times of RFC 3339), and limit and cursor.  `scope` is $9 of the statement, NULL when it has
+ * none.  `in_flight` counts statements whose result has not come; it and the pool outlive the
+ * request.
  */
-void audit_list(struct http_request *request, struct db_pool *pool, size_t *in_flight);
+void audit_list(struct http_request *request, struct db_pool *pool, size_t *in_flight,
+                const char *scope);
 
 #endif

@@ -4,6 +4,7 @@
  * refused or not; one that is repeated changes nothing, so that after outcome_unknown the same
  * request tells.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,9 @@
 #include "wallet_api/problems.h"
 #include "wallet_api/wallet.h"
 
-#define REASON_MAX 256
-#define JSON_ROOM  64 /* of a writer, beyond what it is to hold */
+#define REASON_MAX  256
+#define JSON_ROOM   64 /* of a writer, beyond what it is to hold */
+#define LEDGER_SIZE 12 /* a number of 32 bits */
 
 struct operator_call {
     struct control_call call;
@@ -227,11 +229,13 @@ void control_periods_close(struct http_request *request) {
                                          &operation->actor, operation->to));
 }
 
-/* ---- GET /audit ---- */
+/* ---- GET /audit: of the ledger that this service serves, whatever else the database has ---- */
 
 void control_audit(struct http_request *request) {
     struct wallet_thread *thread = http_thread_state(request);
-    audit_list(request, thread->reader.pool, &thread->controls);
+    char ledger[LEDGER_SIZE];
+    snprintf(ledger, sizeof ledger, "%" PRId32, thread->reader.ledger_id);
+    audit_list(request, thread->reader.pool, &thread->controls, ledger);
 }
 
 /* ---- refused authorisations ---- */

@@ -47,7 +47,7 @@ const struct db_statement CONTROL_STATEMENTS[] = {
      "SELECT 'done', NULL, ledger.audit_write($2::text, 'failure', $3::text,"
      " $4::text, $5::text, $6::jsonb,"
      " jsonb_build_object('ledger', $1::integer))::text"},
-    AUDIT_STATEMENT("ledger"),
+    AUDIT_STATEMENT("ledger", " AND detail ->> 'ledger' = $9::text"),
 };
 const size_t CONTROL_STATEMENT_COUNT = sizeof CONTROL_STATEMENTS / sizeof CONTROL_STATEMENTS[0];
 

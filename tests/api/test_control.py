@@ -6,8 +6,9 @@ import time
 import pytest
 
 from support import tokens
-from support.api import NOBODY, assert_invalid, assert_ok, assert_problem
+from support.api import NOBODY, User, assert_invalid, assert_ok, assert_problem
 from support.load import Load, money_body
+from support.service import Service
 from support.waiting import wait_until
 
 
@@ -196,3 +197,32 @@ def test_the_trail_is_filtered_and_paged(operator, auditor, user):
     assert [len(page) for page in pages] == [4, 2]
     ids = sum(pages, [])
     assert ids == sorted(ids, reverse=True)
+
+
+def test_an_auditor_sees_the_trail_of_his_ledger_alone(databases, wallet_settings, folder, secret):
+    """Two services, each with a ledger of its own in one database."""
+    database = databases.copy("wallet")
+    database.execute("SELECT ledger.create_ledger('second')")
+    services = {name: Service("wallet_api", {
+        **wallet_settings, **database.environment(), "LEDGER_NAME": name}, folder / name).start()
+        for name in ("main", "second")}
+    accounts = {}
+    for name, service in services.items():
+        operator = User(service, secret, token=tokens.access_token(
+            NOBODY, secret, roles=["user", "operator"]))
+        accounts[name] = operator.account()
+        assert_ok(operator.control(accounts[name], "freeze", f"in {name}"))
+        assert_problem(operator.http.get("/audit"), 403)
+    assert_problem(operator.control(accounts["main"], "freeze"), 404)
+    for name, service in services.items():
+        client = User(service, secret, token=tokens.access_token(NOBODY, secret, roles=["auditor"]))
+        wait_until(lambda: audit(client, event="authz_fail"), "the refusal is written")
+        assert [one["reason"] for one in audit(client, event="account_frozen", outcome="success")
+                ] == [f"in {name}"]
+        assert len(audit(client, event="authz_fail")) == 1
+        assert [one["outcome"] for one in audit(client, subject=accounts["main"])] == (
+            ["success"] if name == "main" else ["failure"]), "what was tried here, whoever's it is"
+        shown = audit(client, limit=1000)
+        assert len({one["detail"]["ledger"] for one in shown}) == 1
+        service.stop()
+    assert database.query("SELECT count(*) FROM ledger.audit WHERE NOT detail ? 'ledger'") == [(0,)]
