@@ -14,6 +14,9 @@
 #define SETTLE_ATTEMPTS 300
 #define SETTLE_PAUSE_MS 50
 
+/* Of ledger.schema_version: what the statements of this program need. */
+#define SCHEMA_VERSION_MIN 6
+
 static const char SESSION_OPTIONS[] = "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
                                       " -c jit=off -c idle_in_transaction_session_timeout=0";
 
@@ -73,6 +76,21 @@ static void complain_of(const struct source *source, const char *what) {
     source_complain("%s: %s", what, text);
 }
 
+/* A newer schema will do: its migrations work with the programs before them. */
+static bool knows_schema(struct source *source) {
+    PGresult *rows =
+        source_query(source, "SELECT max(version) FROM ledger.schema_version", NULL, 0);
+    if (rows == NULL)
+        return false;
+    const char *version = PQgetvalue(rows, 0, 0);
+    bool good = strtol(version, NULL, 10) >= SCHEMA_VERSION_MIN;
+    if (!good)
+        source_complain("schema ledger has version %s, not %d or more: deploy the migrations",
+                        version, SCHEMA_VERSION_MIN);
+    PQclear(rows);
+    return good;
+}
+
 static bool find_ledger(struct source *source) {
     const char *const values[] = {source->ledger_name};
     PGresult *rows =
@@ -123,7 +141,7 @@ int source_open(struct source *source) {
         source_complain("%s", error);
         return EXIT_CONFIG;
     }
-    if (!connect_to(source) || !find_ledger(source)) {
+    if (!connect_to(source) || !knows_schema(source) || !find_ledger(source)) {
         source_close(source);
         return EXIT_COULD_NOT_RUN;
     }

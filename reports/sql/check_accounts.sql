@@ -1,6 +1,18 @@
 -- What a look at the accounts and at the database's own guards tells: $1 ledger. It costs the accounts.
--- Each row is a finding: category, invariant, how many, the first place.
-WITH own_side AS (
+-- Each row is a finding: category, invariant, how many, the first place. Which ledgers there are rows of is asked of
+-- the indexes, from one ledger to the next.
+WITH RECURSIVE entry_ledger (id) AS (
+    (SELECT min(ledger_id) FROM ledger.entry)
+    UNION ALL
+    SELECT (SELECT min(e.ledger_id) FROM ledger.entry e WHERE e.ledger_id > l.id) FROM entry_ledger l WHERE l.id IS NOT NULL
+),
+transaction_ledger (id) AS (
+    (SELECT min(ledger_id) FROM ledger.transaction)
+    UNION ALL
+    SELECT (SELECT min(t.ledger_id) FROM ledger.transaction t WHERE t.ledger_id > l.id)
+      FROM transaction_ledger l WHERE l.id IS NOT NULL
+),
+own_side AS (
     SELECT a.id, a.asset, a.floor, CASE WHEN a.class IN ('asset', 'expense') THEN 1 ELSE -1 END AS sign
       FROM ledger.account a
      WHERE a.ledger_id = $1::integer
@@ -36,6 +48,18 @@ violation (category, invariant, place) AS (
     SELECT 'held_without_hold', 'INV7', format('account %s: held %s', b.account_id, b.held)
       FROM ledger.balance b
      WHERE b.ledger_id = $1::integer AND b.held <> 0
+    UNION ALL
+    SELECT 'entry_without_ledger', 'INV6',
+           (SELECT format('ledger %s, account %s: seq %s', e.ledger_id, e.account_id, e.seq)
+              FROM ledger.entry e WHERE e.ledger_id = l.id ORDER BY e.account_id, e.seq LIMIT 1)
+      FROM entry_ledger l
+     WHERE l.id NOT IN (SELECT id FROM ledger.ledger)
+    UNION ALL
+    SELECT 'transaction_without_ledger', 'INV6',
+           (SELECT format('ledger %s, transaction %s', t.ledger_id, t.id)
+              FROM ledger.transaction t WHERE t.ledger_id = l.id ORDER BY t.id LIMIT 1)
+      FROM transaction_ledger l
+     WHERE l.id NOT IN (SELECT id FROM ledger.ledger)
     UNION ALL
     SELECT 'guard_missing', 'INV8', format('trigger %s', g.name)
       FROM (VALUES ('ledger.entry'::regclass, 'entry_check'), ('ledger.entry', 'entry_append_only'),

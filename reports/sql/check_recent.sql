@@ -52,13 +52,15 @@ violation (category, invariant, place) AS (
       FROM touched
      WHERE posted IS DISTINCT FROM last_balance OR entries IS DISTINCT FROM last_seq
     UNION ALL
-    SELECT 'sequence_gap', 'INV4', format('account %s: before seq %s', account_id, seq)
+    SELECT 'sequence_gap', 'INV4', format('account %s: before seq %s', account_id, min(seq))
       FROM fresh
      WHERE balance_before IS NULL
+     GROUP BY account_id
     UNION ALL
-    SELECT 'running_balance', 'INV4', format('account %s: at seq %s', account_id, seq)
+    SELECT 'running_balance', 'INV4', format('account %s: at seq %s', account_id, min(seq))
       FROM fresh
      WHERE balance_after <> balance_before + amount
+     GROUP BY account_id
     UNION ALL
     SELECT 'was_below_floor', 'INV5', format('account %s: %s, floor %s', account_id, sign * balance_after, floor)
       FROM fresh
