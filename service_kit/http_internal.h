@@ -88,6 +88,7 @@ struct http_request {
     bool disposed, in_handler, forgotten, authenticated, json_read, head_only;
     int status; /* answered with; 0: not (yet) */
     size_t answer_bytes;
+    h2o_iovec_t answer; /* the copy of its body, in libh2o's memory */
     int64_t begun_us, deadline_us;
     struct loop_timer deadline;
     void (*on_deadline)(void *owner);

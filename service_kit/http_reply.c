@@ -93,6 +93,8 @@ static void send_answer(struct http_request *request, int status, const char *co
     req->res.content_length = status == 204 ? SIZE_MAX : length; /* RFC 9110, 8.6: a 204 has none */
     h2o_iovec_t body =
         is_static ? h2o_iovec_init(bytes, length) : h2o_strdup(&req->pool, bytes, length);
+    if (!is_static)
+        request->answer = body;
     bool has_body = length > 0 && !request->head_only;
     h2o_start_response(req, &generator);
     h2o_send(req, &body, has_body ? 1 : 0, H2O_SEND_STATE_FINAL);

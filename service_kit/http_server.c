@@ -35,11 +35,21 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req) {
     return 0;
 }
 
+static void wipe(h2o_iovec_t text) {
+    if (text.len > 0)
+        explicit_bzero(text.base, text.len);
+}
+
+/* The answer is on its way, or the connection gone.  A body can hold a password, and an answer a
+ * token: neither stays in libh2o's memory, which nobody else clears. */
 static void on_request_end(h2o_logger_t *self, h2o_req_t *req) {
     (void)self;
     struct http_request *request = connection_of(req)->request;
-    if (request != NULL)
+    wipe(req->entity);
+    if (request != NULL) {
+        wipe(request->answer);
         http_request_dispose(request);
+    }
 }
 
 /* ---- libh2o's own errors ---- */

@@ -39,7 +39,11 @@ static void on_print(void *context, const char *text, size_t length) {
         while (length > size - writer->length) {
             size = size > writer->bytes_max / 2 ? writer->bytes_max : size * 2;
         }
-        writer->bytes = memory_resize(writer->bytes, size + 1);
+        char *bytes = memory_allocate(1, size + 1);
+        memcpy(bytes, writer->bytes, writer->length);
+        explicit_bzero(writer->bytes, writer->length);
+        free(writer->bytes);
+        writer->bytes = bytes;
         writer->size = size;
     }
     memcpy(writer->bytes + writer->length, text, length);
@@ -78,6 +82,7 @@ struct json_writer *json_writer_create(size_t bytes_max) {
 void json_writer_free(struct json_writer *writer) {
     if (writer != NULL) {
         yajl_gen_free(writer->generator);
+        explicit_bzero(writer->bytes, writer->length); /* an answer may hold a token */
         free(writer->bytes);
         free(writer);
     }

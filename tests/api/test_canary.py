@@ -3,6 +3,7 @@ PostgreSQL, which here writes down every statement with all of its parameters, o
 wrong. What PostgreSQL is not given, it cannot tell."""
 
 import base64
+import os
 import secrets
 import subprocess
 import threading
@@ -300,6 +301,76 @@ def test_no_secret_is_in_any_log(scene):
     for service in scene.services:
         limits = open(f"/proc/{service.process.pid}/limits").read()
         assert "Max core file size        0 " in limits, "expected no core, which would have them all"
+
+
+# ---- memory ----
+
+REGION_MAX = 1 << 28  # bytes; larger ones are a sanitizer's shadow
+
+
+def in_memory(service, texts):
+    """Which of the texts stand in the memory of a running service, and what is before them."""
+    found = {}
+    pid = service.process.pid
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            begin, end = (int(one, 16) for one in line.split()[0].split("-"))
+            if "r" not in line.split()[1] or "[v" in line or end - begin > REGION_MAX:
+                continue
+            try:
+                memory.seek(begin)
+                data = memory.read(end - begin)
+            except OSError:  # unmapped meanwhile
+                continue
+            for name, text in texts.items():
+                place = data.find(text.encode())
+                if place >= 0:
+                    found[name] = data[max(0, place - 60):place]
+    return found
+
+
+@pytest.fixture
+def quiet(databases, auth_settings, folder):
+    database = databases.copy("auth")
+    service = Service("auth_api", {**auth_settings, **database.environment(), "THREADS": "1"},
+                      folder / "memory").start()
+    yield service, database
+    service.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of a service")
+def test_what_was_used_does_not_stay_in_memory(quiet):
+    """Passwords, refresh tokens and client secrets are wiped where they were read, used and answered."""
+    service, database = quiet
+    auth, name = Auth(service), new_name()
+    texts = {what: f"canary-{secrets.token_hex(12)}" for what in (
+        "password", "wrong", "refused", "new", "not JSON")}
+    assert in_memory(service, {"the settings": service.environment["JWT_SECRET"]}), (
+        "expected to find what the service does keep")
+    assert_ok(auth.register(name, texts["password"]))
+    assert auth.login(name, texts["wrong"]).status_code == 401
+    assert auth.register(name, texts["refused"]).status_code == 400
+    assert auth.register("x", texts["refused"]).status_code == 422
+    assert auth.http.post("/auth/login", content=b'{"password": "%s"' % texts["not JSON"].encode(),
+                          headers={"Content-Type": "application/json"}).status_code == 400
+    database.execute("UPDATE auth.users SET roles = '{user,admin}' WHERE username = %s", (name,))
+    pair = assert_ok(auth.login(name, texts["password"]))
+    texts["refresh token"] = pair["refresh_token"]
+    pair = assert_ok(auth.http.post("/auth/refresh", json={"refresh_token": pair["refresh_token"]}))
+    texts["new refresh token"] = pair["refresh_token"]
+    bearer = {"Authorization": f"Bearer {pair['access_token']}"}
+    account = assert_ok(auth.http.post("/service-accounts/", headers=bearer, json={
+        "name": new_name("job"), "roles": ["auditor"]}), 201)
+    texts["client secret"] = account["client_secret"]
+    assert_ok(auth.http.post("/auth/token", json={
+        "grant_type": "client_credentials", "client_id": account["client_id"],
+        "client_secret": account["client_secret"]}))
+    assert auth.http.post("/auth/password", headers=bearer, json={
+        "current_password": texts["password"], "new_password": texts["new"]}).status_code == 204
+    try:
+        wait_until(lambda: not in_memory(service, texts), "nothing is left", 3)
+    except AssertionError:
+        raise AssertionError(f"expected nothing to be left: {in_memory(service, texts)}") from None
 
 
 def test_each_form_of_a_leak_is_found():

@@ -1,13 +1,14 @@
 """What auth_api issues is what wallet_api accepts, through key rotation, and no longer than it should."""
 
 import base64
+import hashlib
 import json
 import threading
 import time
 
 import pytest
 
-from support import tokens
+from support import prometheus, tokens
 from support.api import assert_ok, assert_problem, assert_unauthorized
 from support.service import run_to_end
 from support.settings import scaled
@@ -177,6 +178,24 @@ def test_a_key_list_that_cannot_be_used_changes_nothing(trust, person):
     assert jwks(trust).json() == before
     assert_ok(person.login().wallet.accounts())
     path.write_bytes(good)
+
+
+def test_unknown_keys_make_no_flood_of_fetches(trust, person):
+    """Whoever invents names of keys makes wallet_api ask for them once in half a minute."""
+    def fetches():
+        families = prometheus.parse(trust.auth.http.get("/metrics").text)
+        return prometheus.value(families, "http_requests_total", route="/.well-known/jwks.json")
+
+    login = person.login()
+    header, claims, signature = login.pair["access_token"].split(".")
+    before = fetches()
+    for number in range(200):
+        kid = tokens.base64url(hashlib.sha256(str(number).encode()).digest())
+        head = tokens.base64url(json.dumps({"alg": "ES256", "typ": "JWT", "kid": kid}).encode())
+        login.wallet.http.headers["Authorization"] = f"Bearer {head}.{claims}.{signature}"
+        assert_unauthorized(login.wallet.accounts())
+    time.sleep(0.6)  # two rounds of wallet_api
+    assert fetches() - before <= 2, "expected one for the unknown, and one of a schedule at most"
 
 
 # ---- what ends a session ends it at wallet_api ----
