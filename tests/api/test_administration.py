@@ -115,6 +115,11 @@ def test_the_last_administrator_stays(auth, database, admin):
     for call in (lambda: admin.http.post(f"/users/{admin.id}/disable"),
                  lambda: admin.http.put(f"/users/{admin.id}/roles", json={"roles": ["user"]})):
         assert_problem(call(), 409, "Nobody could administrate users any more; nothing was changed.")
+    told = [row for row in database.query("SELECT event, outcome, actor, reason, detail ->> 'enabled'"
+                                          " FROM auth.audit WHERE subject = %s ORDER BY id", (admin.id,))
+            if row[1] == "failure"]
+    assert told == [("user_updated", "failure", admin.id, "last_admin", "false"),
+                    ("privilege_permissions_changed", "failure", admin.id, "last_admin", "true")]
     # Two who disable each other at once: one of them stays.
     second = Caller(auth, database, "admin")
     pairs = [(admin, second), (second, admin)]

@@ -266,6 +266,8 @@ def rebuild_user(rows):
         if row["event"] == "user_created":
             assert state is None
             state = (("user",), True)
+        elif row["outcome"] == "failure":
+            pass
         elif row["event"] == "privilege_permissions_changed":
             assert tuple(row["detail"]["before"]) == state[0], "expected no change without a row"
             state = (tuple(row["detail"]["after"]), state[1])
