@@ -103,7 +103,7 @@ def test_a_rotation_refuses_nobody(trust, person):
 
 def test_rotations_under_load(trust):
     """Three here, ten in rotate.py: no token that was issued is refused."""
-    result = load_through(trust, lambda: trust.keys.run("rotate"), times=3, every_s=1.0)
+    result = load_through(trust, lambda: trust.keys.run("rotate"), times=3, every_s=0.6)
     assert result["calls"] > 100 and result["refused"] == []
 
 
