@@ -73,6 +73,7 @@ import_base() {
     local root=$work/base
     debootstrap --variant=minbase bookworm "$root" http://deb.debian.org/debian
     cp /etc/ssl/certs/ca-certificates.crt "$root/usr/local/share/build-ca.crt"
+    rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
     tar -C "$root" -c . | podman import --change \
         'ENV NODE_EXTRA_CA_CERTS=/usr/local/share/build-ca.crt' - docker.io/library/debian:bookworm-slim
     rm -rf "$root"
@@ -159,6 +160,28 @@ machine_tls() {
     sed -i 's/^WITH_TLS=.*/WITH_TLS=yes/' "$environment"
     { echo && echo '[tls/tls.pem]' && cat "$work/tls.crt" "$key"; } >>"$environment"
     rm -f "$key"
+}
+
+# stage NAME [FOLDER]: the commands of that stage of the Jenkinsfile, as Jenkins runs them in a checkout.
+stage() {
+    local commands
+    commands=$(awk -v name="stage('$1')" 'index($0, "stage(\047") { here = index($0, name) } here' \
+        "$clone/Jenkinsfile" | sed -n "s/^ *sh '\(.*\)'\$/\1/p")
+    [[ -n $commands ]] || die "the Jenkinsfile has no stage '$1' with commands"
+    (cd "${2:-$clone}" && sh -ec "$commands")
+}
+
+# The stages that the rest of the test does not run. The whole of ops/test takes as long as all this.
+machine_check_stages() {
+    git clone --quiet "$clone" "$work/checkout"
+    BRANCH=delivery-test stage Checkout "$work/checkout" >"$work/log/checkout.log" 2>&1 ||
+        die "the stage Checkout fails: $(tail -n 3 "$work/log/checkout.log")"
+    [[ $(git -C "$work/checkout" rev-parse HEAD) == "$third" ]] || die "the stage Checkout took another commit"
+    rm -rf "$work/checkout"
+    [[ $(sed -n "/stage('Build and test')/,/stage('Package')/s/^ *sh '\(.*\)'\$/\1/p" "$clone/Jenkinsfile") == \
+        ops/test ]] || die "the stage 'Build and test' is not ops/test"
+    "$clone/ops/test" -R unit_money >"$work/log/test.log" 2>&1 ||
+        die "ops/test fails: $(tail -n 5 "$work/log/test.log")"
 }
 
 published_keys() {
@@ -261,7 +284,8 @@ machine_check_secrets() {
 
 package_of() { # COMMIT FILE
     local deb
-    deb=$(cd "$clone" && git checkout --quiet --detach "$1" && ops/package 2>"$work/log/package.log") ||
+    git -C "$clone" checkout --quiet --detach "$1"
+    deb=$(stage Package 2>"$work/log/package.log") ||
         die "no package: $(tail -n 5 "$work/log/package.log")"
     cp "$deb" "$2"
 }
