@@ -152,12 +152,14 @@ machine_check_images() { # COMMIT
         die "an image is tagged latest"
 }
 
-# Sections of the environment for the TLS front, with a certificate that only this test trusts.
-machine_tls() {
+# The environment for the host: with a TLS front, whose certificate only this test trusts, and a pepper.
+machine_environment() {
     local key=$work/tls.key
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=delivery-test \
         -addext "subjectAltName = IP:$host_address" -keyout "$key" -out "$work/tls.crt" 2>/dev/null
     sed -i 's/^WITH_TLS=.*/WITH_TLS=yes/' "$environment"
+    sed -i 's/^#\(PASSWORD_PEPPER_FILE=\)/\1/; s/^\(AUTH\|WALLET\)_ADDRESS=.*/\1_ADDRESS=0.0.0.0/' "$environment"
+    printf '\n[auth/pepper]\np1 %s\n' "$(openssl rand -base64 32)" >>"$environment"
     { echo && echo '[tls/tls.pem]' && cat "$work/tls.crt" "$key"; } >>"$environment"
     rm -f "$key"
 }
@@ -274,10 +276,10 @@ machine_check_secrets() {
     while read -r secret; do
         ! on_host_console sh -c 'podman inspect pacioli_auth_api pacioli_wallet_api pacioli_postgres;
             for name in pacioli_auth_api pacioli_wallet_api pacioli_postgres; do
-                podman logs $name 2>&1; done; cat /opt/pacioli/*.log' | grep -q "$secret" ||
+                podman logs $name 2>&1; done; cat /opt/pacioli/*.log' | grep -qF "$secret" ||
             die "a secret is in a log, or in what inspect shows"
-        ! grep -rq "$secret" "$work/log" || die "a secret is in the output of a script"
-    done < <(grep -oE '[0-9a-f]{64}' "$environment" | sort -u)
+        ! grep -rqF "$secret" "$work/log" || die "a secret is in the output of a script"
+    done < <(grep -oE '[0-9a-f]{64}|[A-Za-z0-9+/]{43}=' "$environment" | sort -u)
     [[ -z $(on_host_console find /opt/pacioli/releases -path '*/secrets/*' -type f -perm /077) ]] ||
         die "a file with secrets on the host can be read by others"
 }
