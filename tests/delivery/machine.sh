@@ -147,6 +147,7 @@ machine_check_images() { # COMMIT
             /usr/lib/pacioli/share/sbom/sbom.spdx.json |
             jq -e '.spdxVersion == "SPDX-2.3" and any(.packages[]; .name == "libpq5")' >/dev/null ||
             die "$name has no bill of materials"
+        say "$image: $(($(podman image inspect --format '{{.Size}}' "$name") / 1000000)) MB with its base"
     done < <(images_of_commit "$1")
     ! podman images --format '{{.Tag}}' --filter reference='*/pacioli/*' | grep -qx latest ||
         die "an image is tagged latest"
@@ -175,7 +176,7 @@ stage() {
 
 # The stages that the rest of the test does not run. The whole of ops/test takes as long as all this.
 machine_check_stages() {
-    git clone --quiet "$clone" "$work/checkout"
+    git -c advice.detachedHead=false clone --quiet "$clone" "$work/checkout"
     BRANCH=delivery-test stage Checkout "$work/checkout" >"$work/log/checkout.log" 2>&1 ||
         die "the stage Checkout fails: $(tail -n 3 "$work/log/checkout.log")"
     [[ $(git -C "$work/checkout" rev-parse HEAD) == "$third" ]] || die "the stage Checkout took another commit"
