@@ -169,6 +169,15 @@ static bool put_component(struct output *output, const char *text, size_t length
     return exact && (upper == 0 || (lower == 0 && upper >= 2));
 }
 
+/* Such an end is what makes an inexact name the only one of its account. */
+static bool ends_with_another_id(const struct export_account *account) {
+    size_t length = strlen(account->code);
+    uint8_t id[UUID_SIZE];
+    return length > UUID_TEXT_LENGTH &&
+           uuid_parse(account->code + length - UUID_TEXT_LENGTH, UUID_TEXT_LENGTH, id) &&
+           memcmp(id, account->id, UUID_SIZE) != 0;
+}
+
 void export_beancount_name(struct output *output, const struct export_account *account) {
     const char *root = beancount_root(account->class);
     const char *at = account->code;
@@ -178,7 +187,8 @@ void export_beancount_name(struct output *output, const struct export_account *a
     if (below_root)
         at += root_length + 1;
     output_text(output, root);
-    bool exact = below_root || strstr(account->code, account->id_text) != NULL;
+    bool exact = (below_root || strstr(account->code, account->id_text) != NULL) &&
+                 !ends_with_another_id(account);
     for (;;) {
         size_t length = strcspn(at, ":");
         output_bytes(output, ":", 1);
