@@ -1,6 +1,8 @@
 """The express way of the poster (ledger_core/journal/batch.c): what it remembers never decides
 against the database."""
 
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from support import prometheus
 from support.api import User, new_key
 from support.service import Service
+from support.settings import REPO
 from support.waiting import wait_until
 
 
@@ -185,3 +188,65 @@ def test_a_new_connection_remembers_nothing(here, wallet_database):
                            " WHERE usename = 'wallet_service' AND datname = current_database()")
     wait_until(lambda: here.http.get("/readyz").status_code == 200, "it is connected again")
     assert here.withdraw(account, "1").status_code == 422
+
+
+# ---- plans ----
+
+WALLETS = """
+    WITH a AS (
+        INSERT INTO ledger.account (ledger_id, id, owner_id, asset, class, code, floor)
+        SELECT l.id, gen_random_uuid(), gen_random_uuid(), 'RUB', 'liability',
+               'liabilities:wallets:' || n, 0
+          FROM ledger.ledger l, generate_series(1, 3000) n WHERE l.name = 'main'
+        RETURNING ledger_id, id)
+    INSERT INTO ledger.balance (ledger_id, account_id) SELECT ledger_id, id FROM a"""
+
+
+def source_texts(path, begin, end):
+    """The texts between two marks of a C file, macros of the same file put in."""
+    text = re.sub(r"/\*.*?\*/", "", (REPO / path).read_text(), flags=re.S)
+    found = re.search(begin + r"(.*?)" + end, text, re.S).group(1)
+    for name, value in re.findall(r"#define (\w+) +\\\n(.*?)\n\n", text, re.S):
+        found = re.sub(rf"\b{name}\b", lambda _: value.replace("\\\n", ""), found)
+    return found
+
+
+def joined(text):
+    return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text)).replace('\\"', '"')
+
+
+def nodes(plan):
+    return [plan] + [node for child in plan.get("Plans", ()) for node in nodes(child)]
+
+
+def test_rows_are_found_by_key_or_by_address(databases):
+    """Of every statement of a poster, as it is planned for a whole session."""
+    declared = source_texts("ledger_core/journal/batch.c", r"BATCH_STATEMENTS\[\] = \{",
+                            r"\n\};")
+    statements = {name: joined(text) for name, text in
+                  re.findall(r'\{"(\w+)",((?:\s*"(?:[^"\\]|\\.)*")+)\s*\}', declared)}
+    options = joined(source_texts("ledger_core/journal/journal.c", r"#define PLANNER_OPTIONS",
+                                  r"\n\n"))
+    database = databases.copy("wallet")
+    with database.connect() as connection:
+        connection.autocommit = True
+        connection.execute(WALLETS)
+        connection.execute("ANALYZE ledger.account, ledger.balance")
+        for name, value in re.findall(r"-c (\w+)=(\w+)", options):
+            connection.execute(f"SET {name} = {value}")
+        scans = {}
+        for name in ("lock", "accounts", "keys", "snapshots", "write", "fence"):
+            connection.execute(f"PREPARE {name} AS {statements[name]}".encode())
+            count = max(int(number) for number in re.findall(r"\$(\d+)", statements[name]))
+            plan = connection.execute(
+                f"EXPLAIN (FORMAT JSON) EXECUTE {name}(1{', NULL' * (count - 1)})").fetchone()[0]
+            plan = json.loads(plan) if isinstance(plan, str) else plan
+            scans[name] = {(node["Node Type"], node["Relation Name"])
+                           for node in nodes(plan[0]["Plan"]) if "Scan" in node["Node Type"]
+                           and "Relation Name" in node}
+    by_key = {"Index Scan", "Index Only Scan"}
+    others = {kind for name in scans if name != "snapshots" for kind, _ in scans[name]}
+    assert others <= by_key, scans
+    for name in ("lock", "fence"):
+        assert ("Index Scan", "balance") in scans[name], scans
+    assert scans["snapshots"] == {("Tid Scan", "balance")}, scans

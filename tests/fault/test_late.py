@@ -1,5 +1,5 @@
-"""Who was answered at the deadline, and has asked again elsewhere, must not be posted after that: an
-attempt does nothing new once its time has passed."""
+"""Who was answered at the deadline, and has asked again elsewhere, must not be posted after that:
+an attempt does nothing new once its time has passed."""
 
 import contextlib
 import time
