@@ -30,8 +30,9 @@ POSTING = "ledger_core/engine/posting.c"
 BATCH = "ledger_core/journal/batch.c"
 MUTANTS = [
     mutant("funds_not_checked", POSTING,
-           "if (below_floor(batch, &own_leg) || below_floor(batch, &other_leg)) {",
-           "if (below_floor(batch, &other_leg) && false) {",
+           "    return below_floor(&batch->accounts[leg->account], leg->amount > 0, leg->balance_after);",
+           "    return below_floor(&batch->accounts[leg->account], leg->amount > 0, leg->balance_after) &&\n"
+           "           false;",
            "test_contract_wallet.py", "more_than_there_is"),
     mutant("transfer_from_anybody", POSTING, "if (!owns(command, own)) {",
            "if (!owns(command, own) && false) {", "test_contract_access.py", "wrong_owner"),
@@ -146,24 +147,25 @@ MUTANTS = [
            "length < USERNAME_MIN - 1", "test_contract_auth.py", "username_refused"),
     Mutant("72_bytes_are_enough", [
         ("auth_api/password.c",
-         "return password_length > BCRYPT_PHRASE_MAX ? PASSWORD_FORM_PREHASHED : "
-         "PASSWORD_FORM_PLAIN;",
-         "return password_length > 1000 ? PASSWORD_FORM_PREHASHED : PASSWORD_FORM_PLAIN;"),
-        ("auth_api/password.c", "memcpy(phrase->text, password, length);",
-         "memcpy(phrase->text, password, length > 72 ? 72 : length);")],
+         "return length > BCRYPT_PHRASE_MAX ? PASSWORD_FORM_PREHASHED : PASSWORD_FORM_PLAIN;",
+         "return length > 1000 ? PASSWORD_FORM_PREHASHED : PASSWORD_FORM_PLAIN;"),
+        ("auth_api/password.c", "(parts->form != PASSWORD_FORM_PLAIN || length <= BCRYPT_PHRASE_MAX)",
+         "(parts->form != PASSWORD_FORM_PLAIN || length <= 1000)")],
         ("test_contract_auth.py", "long_password or 72_bytes")),
     mutant("unknown_user_answered_at_once", "auth_api/login.c",
-           "    if (found || end == STORE_NO_USER) {",
-           "    if (end == STORE_NO_USER) {\n"
-           "        http_reply_kind(login->request, &PROBLEM_INVALID_CREDENTIALS, NULL);\n"
+           "    const char *stored = attempt->password_hash;\n",
+           "    if (!attempt->found) {\n"
            "        hashing_wipe(&login->hashing);\n"
-           "        http_request_release(login->request);\n"
+           '        attempt_fail(attempt, "unknown_user");\n'
            "        return;\n"
            "    }\n"
-           "    if (found) {",
+           "    const char *stored = attempt->password_hash;\n",
            "test_contract_auth.py", "same_time"),
-    mutant("token_for_a_minute_more", "auth_api/login.c", "auth->access_token_expire_minutes * 60",
-           "auth->access_token_expire_minutes * 60 + 60", "test_contract_auth.py", "60_minutes"),
+    mutant("token_for_a_minute_more", "auth_api/session.c",
+           "expire_minutes * 60);\n    store_add_integer(&params, auth->sessions_per_user_max);",
+           "expire_minutes * 60 + 60);\n"
+           "    store_add_integer(&params, auth->sessions_per_user_max);",
+           "test_contract_auth.py", "60_minutes"),
     Mutant("password_in_the_log", [
         ("auth_api/credentials.c", '#include "service_kit/http.h"\n',
          '#include "service_kit/http.h"\n#include "service_kit/log.h"\n'),
