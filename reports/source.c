@@ -154,15 +154,23 @@ void source_close(struct source *source) {
     *source = (struct source){0};
 }
 
-PGresult *source_query(struct source *source, const char *sql, const char *const *values,
-                       int count) {
+PGresult *source_try(struct source *source, const char *sql, const char *const *values, int count,
+                     const char *sqlstate) {
     PGresult *rows = PQexecParams(source->connection, sql, count, NULL, values, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(rows);
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
         return rows;
+    const char *found = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
+    if (found != NULL && strcmp(found, sqlstate) == 0)
+        return rows;
     complain_of(source, "the database refuses");
     PQclear(rows);
     return NULL;
+}
+
+PGresult *source_query(struct source *source, const char *sql, const char *const *values,
+                       int count) {
+    return source_try(source, sql, values, count, "");
 }
 
 bool source_begin_view(struct source *source) {

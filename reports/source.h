@@ -55,6 +55,10 @@ __attribute__((warn_unused_result)) bool source_settle(struct source *source, co
 /* Runs a statement with text parameters; NULL after a message on standard error. */
 __attribute__((warn_unused_result)) PGresult *source_query(struct source *source, const char *sql,
                                                            const char *const *values, int count);
+/* The same; but an error of that SQLSTATE is returned without a message, as the result it is. */
+__attribute__((warn_unused_result)) PGresult *source_try(struct source *source, const char *sql,
+                                                         const char *const *values, int count,
+                                                         const char *sqlstate);
 /* The same row by row, without holding them all: on_row returns false to stop. */
 __attribute__((warn_unused_result)) bool
 source_stream(struct source *source, const char *sql, const char *const *values, int count,

@@ -1,4 +1,5 @@
--- What a look at the accounts and at the database's own guards tells: $1 ledger. It costs the accounts.
+-- What a look at the accounts and at the database's own guards tells: $1 ledger. It costs the accounts
+-- and the reversals.
 -- Each row is a finding: category, invariant, how many, the first place. Which ledgers there are rows of is asked of
 -- the indexes, from one ledger to the next.
 WITH RECURSIVE entry_ledger (id) AS (
@@ -60,6 +61,16 @@ violation (category, invariant, place) AS (
               FROM ledger.transaction t WHERE t.ledger_id = l.id ORDER BY t.id LIMIT 1)
       FROM transaction_ledger l
      WHERE l.id NOT IN (SELECT id FROM ledger.ledger)
+    UNION ALL
+    -- By its index: a transaction's time stands behind texts, and to read it there costs as much as all the rest.
+    SELECT 'booked_in_the_future', 'time', format('transaction %s: %s', t.id, t.created_at)
+      FROM ledger.transaction t
+     WHERE t.ledger_id = $1::integer AND t.created_at > now() + interval '1 minute'
+    UNION ALL
+    SELECT 'reversal_of_nothing', 'INV6', format('transaction %s reverses %s', t.id, t.reverses)
+      FROM ledger.transaction t
+     WHERE t.ledger_id = $1::integer AND t.reverses IS NOT NULL
+       AND NOT EXISTS (SELECT FROM ledger.transaction r WHERE r.ledger_id = t.ledger_id AND r.id = t.reverses)
     UNION ALL
     SELECT 'guard_missing', 'INV8', format('trigger %s', g.name)
       FROM (VALUES ('ledger.entry'::regclass, 'entry_check'), ('ledger.entry', 'entry_append_only'),

@@ -69,15 +69,6 @@ violation (category, invariant, place) AS (
     SELECT 'entries_without_account', 'INV6', format('account %s: seq %s', account_id, seq)
       FROM fresh
      WHERE asset IS NULL
-    UNION ALL
-    SELECT 'reversal_of_nothing', 'INV6', format('transaction %s reverses %s', r.id, r.reverses)
-      FROM recent r
-     WHERE r.reverses IS NOT NULL
-       AND NOT EXISTS (SELECT FROM ledger.transaction t WHERE t.ledger_id = $1::integer AND t.id = r.reverses)
-    UNION ALL
-    SELECT 'booked_in_the_future', 'time', format('transaction %s: %s', id, created_at)
-      FROM recent
-     WHERE created_at > now() + interval '1 minute'
 )
 (SELECT (SELECT count(*) FROM recent)::text, (SELECT count(*) FROM fresh)::text, NULL::bigint, NULL::text)
 UNION ALL

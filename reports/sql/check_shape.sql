@@ -1,4 +1,5 @@
--- What makes the proof of a ledger cheaper: $1 ledger. Is it the only one, are its books plain (check_proof.sql), and
+-- What makes the proof of a ledger cheaper: $1 ledger. Is it the only one, are its books plain (one asset in use, every
+-- account in use kept from debit or without a floor: check_plain.sql is enough), and
 -- which of its accounts may be in debit. Only accounts in use count: an entry of another never cancels.
 WITH used AS (
     SELECT a.id, a.asset, a.floor, a.class IN ('asset', 'expense') AS debit_side

@@ -470,3 +470,26 @@ def test_empty_books_are_right(databases):
     for arguments in (["--full"], []):
         result = Result(run_tool(database, "check", *arguments))
         assert (result.status, result.findings) == (0, {}), result
+
+
+# ---- what the quick proofs leave to the thorough ones ----
+
+@pytest.mark.parametrize("legs", [
+    (("a", -10 ** 19, 0), ("b", 10 ** 19, 0)),  # beyond bigint
+    (("a", -2, 0), ("b", 1, 0), ("c", 1, 0)),  # more than two legs
+], ids=["large", "three legs"])
+def test_rare_postings_are_proven_and_their_damage_is_found(ledger, legs):
+    booked = posting([(getattr(ledger, account), amount, wrong) for account, amount, wrong in legs])
+    try:
+        with ledger.connect() as connection:
+            connection.execute("UPDATE ledger.account SET floor = NULL WHERE id = %s", (ledger.b,))
+            connection.execute(booked)
+        ledger.must_be_clean("--full", "--no-record")
+        with ledger.connect() as connection:
+            connection.execute("UPDATE ledger.entry SET balance_after = balance_after + 1 WHERE account_id = %s"
+                               " AND seq = 2", (ledger.a,))
+        result = ledger.check("--full", "--no-record")
+    finally:
+        ledger.undo()
+    must_be_found(result, "running_balance", f"account {ledger.a}: from seq 2 on")
+    ledger.must_be_clean("--full", "--no-record")
