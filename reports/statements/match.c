@@ -7,9 +7,7 @@
  * the window; then, where one entry has several lines that have nothing else, the first of them:
  * the bank booked it twice, and the rest are its duplicates.  Repeated until nothing changes.
  *
- * Pass 2 does not look at who is matched already: that nothing else of the amount is near is the
- * whole of its evidence, and a popular amount gives none.  An item that shares a reference with
- * the other side is left out: it says itself what it belongs to.
+ * Passes 2 and 3 are match_amounts.c and match_sums.c.
  */
 #include "reports/statements/match.h"
 
@@ -346,74 +344,6 @@ static void match_references(struct matching *matching) {
     free(edges.entry_degree);
 }
 
-/* ---- pass 2 ---- */
-
-/* Where the first item of `amount` on or after `day` stands in by_amount. */
-static size_t lower_bound(const struct side *side, money_minor amount, int64_t day) {
-    size_t low = 0, high = side->count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const struct match_item *item = side->items[side->by_amount[middle]];
-        if (item->amount < amount || (item->amount == amount && item->on < day)) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-struct neighbours {
-    size_t count, unmatched;
-    size_t one; /* one of the unmatched, or else of all */
-};
-
-/* The items of that amount within `days` of `item`. */
-static struct neighbours find_neighbours(const struct side *side, const struct match_item *item,
-                                         int days) {
-    struct neighbours found = {.one = MATCH_NONE};
-    const size_t start = lower_bound(side, item->amount, (int64_t)item->on - days);
-    const size_t end = lower_bound(side, item->amount, (int64_t)item->on + days + 1);
-    found.count = end - start;
-    for (size_t i = start; i < end; i++) {
-        const size_t index = side->by_amount[i];
-        if (!side->matched[index]) {
-            found.unmatched++;
-            found.one = index;
-        }
-    }
-    if (found.one == MATCH_NONE && found.count > 0) {
-        found.one = side->by_amount[start];
-    }
-    return found;
-}
-
-bool matching_has_equal(const struct matching *matching, int side, size_t index) {
-    const struct match_item *item = matching->sides[side].items[index];
-    return find_neighbours(&matching->sides[1 - side], item, matching->rules->window_days)
-               .unmatched > 0;
-}
-
-static void match_amounts(struct matching *matching) {
-    const struct side *lines = &matching->sides[LINES], *entries = &matching->sides[ENTRIES];
-    const int days = matching->rules->window_days;
-    for (size_t i = 0; i < lines->count; i++) {
-        if (lines->matched[i] || lines->named[i] || lines->items[i]->reversal) {
-            continue;
-        }
-        const struct neighbours theirs = find_neighbours(entries, lines->items[i], days);
-        if (theirs.count != 1 || find_neighbours(lines, lines->items[i], days).count != 1 ||
-            entries->matched[theirs.one] || entries->named[theirs.one]) {
-            continue;
-        }
-        const struct match_item *entry = entries->items[theirs.one];
-        if (find_neighbours(lines, entry, days).count == 1 &&
-            find_neighbours(entries, entry, days).count == 1) {
-            match_pair(matching, 2, i, theirs.one);
-        }
-    }
-}
-
 /* ---- what is left ---- */
 
 /* How much a category tells: the strongest that a reference gives is kept. */
@@ -467,12 +397,12 @@ static void classify_pair(struct matching *matching, int side, size_t index, siz
 static void classify_by_amount(struct matching *matching, int side, size_t index) {
     const struct side *of = &matching->sides[side], *others = &matching->sides[1 - side];
     const struct match_item *item = of->items[index];
-    struct neighbours near = find_neighbours(others, item, matching->rules->window_days);
+    struct neighbours near = matching_neighbours(others, item, matching->rules->window_days);
     if (near.unmatched > 0) {
         suggest(matching, side, index, MATCH_AMBIGUOUS, near.one);
         return;
     }
-    near = find_neighbours(others, item, matching->rules->reference_days);
+    near = matching_neighbours(others, item, matching->rules->reference_days);
     if (near.count == 1 && near.unmatched == 1 && !others->named[near.one]) {
         suggest(matching, side, index, MATCH_DATE_MISMATCH, near.one);
     }

@@ -7,9 +7,11 @@
  * matched; whatever could be two things is left for a person, with a category.
  *
  *   pass 1  a reference in common, the same amount, at most reference_days apart
- *   pass 2  the same amount, at most window_days apart, and nothing else of that amount there
- *   pass 3  one item against several: those that share its reference and make its amount, or else
- *           the only few within window_days that make it, if chance is no explanation
+ *   pass 2  the same amount, at most window_days apart, and nothing else of that amount there;
+ *           neither is a part of a sum, the line names nothing else of the entry's kind, and as
+ * many days between the two are usual on this account pass 3  one item against several: those that
+ * share its reference and make its amount, or else the only few within window_days that make it, if
+ * chance is no explanation
  */
 #ifndef PACIOLI_STATEMENTS_MATCH_H
 #define PACIOLI_STATEMENTS_MATCH_H

@@ -18,7 +18,7 @@
 #include "reports/statements/match_internal.h"
 #include "service_kit/memory.h"
 
-#define CHANCE         100 /* at most 1 wrong claim in so many runs is expected */
+#define CHANCE         1000 /* at most 1 wrong claim in so many runs is expected */
 #define CANDIDATES_MAX 64
 #define SUBSETS_MAX    1000000 /* tried for one target */
 
@@ -111,18 +111,28 @@ static money_minor greatest_divisor(money_minor a, money_minor b) {
     return a;
 }
 
-static bool is_free(const struct side *side, size_t index) {
-    return !side->matched[index] && !side->named[index] && !side->items[index]->reversal;
+/* Of two alike nobody can say which of them it is that a sum needs; and what could be a pair with
+ * one item of the other side may be that. */
+static bool is_free(const struct matching *matching, int of, size_t index) {
+    const struct side *side = &matching->sides[of];
+    return !side->matched[index] && !side->named[index] && !side->items[index]->reversal &&
+           !matching_is_popular(matching, side->items[index]) &&
+           matching_neighbours(side, side->items[index], matching->rules->window_days).count == 1 &&
+           !matching_has_equal(matching, of, index);
 }
 
 /* The free items of the other side that could be a part of the target's amount. */
-static bool find_candidates(const struct side *side, const struct match_item *target, int days,
+static bool find_candidates(const struct matching *matching, int of, size_t target_index, int days,
                             const size_t *free_items, size_t free_count, struct search *search) {
+    const struct side *side = &matching->sides[1 - of];
+    const struct match_item *target = matching->sides[of].items[target_index];
     search->count = 0;
     for (size_t i = 0; i < free_count; i++) {
         const struct match_item *item = side->items[free_items[i]];
         if (matching_gap(item, target) > days || (item->amount < 0) != (target->amount < 0) ||
-            magnitude(item->amount) >= magnitude(target->amount)) {
+            magnitude(item->amount) >= magnitude(target->amount) ||
+            (of == LINES ? matching_contradicts(matching, target_index, free_items[i])
+                         : matching_contradicts(matching, free_items[i], target_index))) {
             continue;
         }
         if (search->count == CANDIDATES_MAX) {
@@ -215,11 +225,8 @@ static bool make_claim(const struct matching *matching, int side, size_t target,
                        struct claim *claim) {
     const struct side *of = &matching->sides[side], *others = &matching->sides[1 - side];
     struct search search = {.target = magnitude(of->items[target]->amount)};
-    if (matching_has_equal(matching, side, target)) {
-        return false; /* which of them it is, is the question; not whether it is a sum */
-    }
     for (int days = 0; days <= matching->rules->window_days; days++) {
-        if (!find_candidates(others, of->items[target], days, free_items, free_count, &search)) {
+        if (!find_candidates(matching, side, target, days, free_items, free_count, &search)) {
             if (search.count == CANDIDATES_MAX) {
                 return false;
             }
@@ -281,7 +288,7 @@ void match_window_sums(struct matching *matching) {
         const struct side *side = &matching->sides[s];
         free_items[s] = memory_allocate(side->count, sizeof(size_t));
         for (size_t i = 0; i < side->count; i++) {
-            if (is_free(side, i)) {
+            if (is_free(matching, s, i)) {
                 free_items[s][counts[s]++] = i;
             }
         }
