@@ -4,7 +4,6 @@
  */
 #include "reports/moment.h"
 
-#include <stdint.h>
 #include <stdio.h>
 
 #define DAY_US    (86400LL * 1000000)
@@ -93,17 +92,16 @@ static void format(int64_t us, char out[static MOMENT_TEXT_SIZE]) {
              (unsigned)(rest % 1000000) % 1000000U);
 }
 
-bool moment_parse(const char *text, size_t length, enum moment_edge edge,
-                  char out[static MOMENT_TEXT_SIZE]) {
+bool moment_parse_us(const char *text, size_t length, enum moment_edge edge, int64_t *us) {
     struct scanner scanner = {text, text + length};
     int year, month, day, hour, minute, second;
     if (!digits(&scanner, 4, 1970, 9998, &year) || !take(&scanner, '-') ||
         !digits(&scanner, 2, 1, 12, &month) || !take(&scanner, '-') ||
         !digits(&scanner, 2, 1, days_in(year, month), &day))
         return false;
-    int64_t us = day_number(year, month, day) * DAY_US;
+    *us = day_number(year, month, day) * DAY_US;
     if (scanner.at == scanner.end) {
-        format(edge == MOMENT_END ? us + DAY_US : us, out);
+        *us += edge == MOMENT_END ? DAY_US : 0;
         return true;
     }
     int64_t part_us, offset_us;
@@ -112,8 +110,14 @@ bool moment_parse(const char *text, size_t length, enum moment_edge edge,
         !digits(&scanner, 2, 0, 59, &second) || !fraction(&scanner, &part_us) ||
         !zone(&scanner, &offset_us) || scanner.at != scanner.end)
         return false;
-    us += (hour * 60 + minute) * MINUTE_US + second * 1000000LL + part_us - offset_us;
-    if (us < 0)
+    *us += (hour * 60 + minute) * MINUTE_US + second * 1000000LL + part_us - offset_us;
+    return *us >= 0;
+}
+
+bool moment_parse(const char *text, size_t length, enum moment_edge edge,
+                  char out[static MOMENT_TEXT_SIZE]) {
+    int64_t us;
+    if (!moment_parse_us(text, length, edge, &us))
         return false;
     format(us, out);
     return true;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MOMENT_TEXT_SIZE 32 /* "2026-11-24T12:00:00.000000Z" */
 
@@ -21,5 +22,8 @@ enum moment_edge {
 __attribute__((warn_unused_result)) bool moment_parse(const char *text, size_t length,
                                                       enum moment_edge edge,
                                                       char out[static MOMENT_TEXT_SIZE]);
+/* The same, as microseconds since 1970-01-01 UTC. */
+__attribute__((warn_unused_result)) bool moment_parse_us(const char *text, size_t length,
+                                                         enum moment_edge edge, int64_t *us);
 
 #endif

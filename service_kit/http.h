@@ -71,6 +71,10 @@ const uint8_t *http_principal(const struct http_request *request); /* 16 bytes, 
 unsigned http_roles(const struct http_request *request);           /* HTTP_ROLE_... of the token */
 /* The session that the token belongs to: 16 bytes, or NULL (a token of an older issuer). */
 const uint8_t *http_session(const struct http_request *request);
+/* Has the token one of these roles?  0: none is needed.  Else it answers 403, as a route's own
+ * roles do. */
+__attribute__((warn_unused_result)) bool http_require_role(struct http_request *request,
+                                                           unsigned wanted);
 const struct json_node *http_json(const struct http_request *request); /* an object, or NULL */
 const char *http_request_id(const struct http_request *request);
 /* Numeric address of the peer. */

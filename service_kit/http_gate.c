@@ -42,9 +42,9 @@ static bool find_route(struct http_request *request) {
     return false;
 }
 
-/* The token is good, and its bearer is not one of those whom the route is for. */
-static bool check_roles(struct http_request *request) {
-    unsigned wanted = request->match.route->roles;
+/* The token may be good, and its bearer not one of those whom the route, or a part of it, is for.
+ */
+bool http_require_role(struct http_request *request, unsigned wanted) {
     if (wanted == 0 || (request->roles & wanted) != 0)
         return true;
     const struct http_server_settings *settings = &request->thread->server->settings;
@@ -97,7 +97,7 @@ static bool check_token(struct http_request *request, struct http_text token) {
     request->has_session = claims.has_session;
     memcpy(request->session, claims.session, sizeof(request->session));
     request->authenticated = true;
-    return check_roles(request);
+    return http_require_role(request, request->match.route->roles);
 }
 
 static bool authorize(struct http_request *request) {

@@ -2,11 +2,11 @@
  * batch: POST /wallet/batch, up to 1,000 money operations in one request, each with its own key
  * and outcome, or all-or-nothing ("atomic": true).
  *
- * An operation that is wrong by its form never reaches the journal and never hides its
- * neighbours; the others become one array of commands, submitted together.  The answer is given
- * when the last of them has ended, or by the deadline: what was decided by then is told, what
- * could still be taken back is `unavailable`, and the rest `outcome_unknown`.  The array stays
- * alive until the last on_outcome.
+ * An operation that is wrong by its form, or dated by somebody who is no operator, never reaches
+ * the journal and never hides its neighbours; the others become one array of commands, submitted
+ * together.  The answer is given when the last of them has ended, or by the deadline: what was
+ * decided by then is told, what could still be taken back is `unavailable`, and the rest
+ * `outcome_unknown`.  The array stays alive until the last on_outcome.
  *
  * The status of the whole: 200 when the operations were worked on one by one, or all of an atomic
  * batch are posted, some perhaps by the same request before; of an atomic batch that was refused
@@ -27,9 +27,10 @@
 
 /* What became of one operation. */
 enum item_state {
-    ITEM_INVALID, /* refused by its form; it has errors and no command */
-    ITEM_OPEN,    /* with the journal */
-    ITEM_ENDED,   /* its command tells */
+    ITEM_INVALID,   /* refused by its form; it has errors and no command */
+    ITEM_FORBIDDEN, /* has an effective time, and its caller is no operator; no command */
+    ITEM_OPEN,      /* with the journal */
+    ITEM_ENDED,     /* its command tells */
 };
 
 struct item {
@@ -41,7 +42,7 @@ struct item {
 struct batch {
     struct http_request *request;
     struct wallet_thread *thread;
-    bool atomic;
+    bool atomic, may_date;
     size_t count;
     struct item *items;
     struct journal_command *commands; /* of the valid items, in order */
@@ -57,6 +58,10 @@ static void read_item(struct batch *batch, size_t index, const struct json_node 
     struct operation_errors errors = {0};
     const struct json_node *type = node->type == JSON_OBJECT ? json_member(node, "type") : NULL;
     enum posting_kind kind;
+    if (node->type == JSON_OBJECT && operation_is_dated(node) && !batch->may_date) {
+        item->state = ITEM_FORBIDDEN;
+        return;
+    }
     if (node->type != JSON_OBJECT) {
         operation_refuse(&errors, "", "must be an object");
     } else if (type == NULL || type->type != JSON_STRING ||
@@ -114,6 +119,7 @@ static struct batch *read_batch(struct http_request *request, const struct json_
     batch->request = request;
     batch->thread = http_thread_state(request);
     batch->atomic = atomic;
+    batch->may_date = (http_roles(request) & HTTP_ROLE_OPERATOR) != 0;
     batch->count = count;
     batch->items = http_alloc(request, count * sizeof *batch->items);
     batch->commands = http_alloc(request, count * sizeof *batch->commands);
@@ -170,6 +176,12 @@ static void write_result(struct json_writer *writer, const struct batch *batch, 
     const struct item *item = &batch->items[index];
     if (item->state == ITEM_INVALID) {
         write_invalid(writer, batch, index);
+        return;
+    }
+    if (item->state == ITEM_FORBIDDEN) {
+        const struct problem problem = {
+            .kind = &PROBLEM_INSUFFICIENT_ROLE, .extend = extend_index, .context = &index};
+        problem_write(writer, &problem, NULL);
         return;
     }
     const struct journal_command command = seen(batch, (size_t)(item->command - batch->commands));
@@ -305,6 +317,7 @@ static void reply(const struct batch *batch) {
 static void end_item(struct batch *batch, struct journal_command *command) {
     batch->items_of_commands[command - batch->commands]->state = ITEM_ENDED;
     batch->open--;
+    operation_settle(command);
     wallet_count(batch->thread, command);
 }
 
@@ -378,6 +391,15 @@ static void refuse_whole(struct batch *batch) {
     reply(batch);
 }
 
+static bool has_forbidden(const struct batch *batch) {
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].state == ITEM_FORBIDDEN) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void batch_post(struct http_request *request) {
     const struct json_node *operations;
     bool atomic;
@@ -385,6 +407,9 @@ void batch_post(struct http_request *request) {
         return;
     }
     struct batch *batch = read_batch(request, operations, atomic);
+    if (has_forbidden(batch)) {
+        control_denied(request);
+    }
     if (batch->command_count < batch->count && atomic) {
         refuse_whole(batch);
     } else if (batch->command_count == 0) {

@@ -35,6 +35,12 @@ void control_reverse_transaction(struct http_request *request);
 void control_periods_list(struct http_request *request);
 void control_periods_close(struct http_request *request);
 void control_audit(struct http_request *request);
+/* adjustments.c */
+void adjustments_list(struct http_request *request);
+void adjustments_propose(struct http_request *request);
+void adjustments_approve(struct http_request *request);
+void adjustments_reject(struct http_request *request);
+void adjustments_resolve_breaks(struct http_request *request);
 /* The service's on_denied. */
 void control_denied(struct http_request *request);
 
@@ -42,7 +48,7 @@ void control_denied(struct http_request *request);
 #define BATCH_OPERATIONS_MAX 1000
 /* Room for that many transfers with the longest fields, and their JSON nodes. */
 #define BATCH_BODY_MAX_BYTES (512UL * 1024)
-#define BATCH_NODES_MAX      (BATCH_OPERATIONS_MAX * 6UL + 16)
+#define BATCH_NODES_MAX      (BATCH_OPERATIONS_MAX * 7UL + 16)
 
 /* ---- shared: each answers and returns false, so that the handler returns ---- */
 

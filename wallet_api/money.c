@@ -40,6 +40,7 @@ static void reply(struct money_call *call) {
 static void on_outcome(struct journal_command *command) {
     struct money_call *call = command->owner;
     struct http_request *request = call->request;
+    operation_settle(command);
     wallet_count(call->thread, command);
     reply(call);
     http_request_release(request);
@@ -132,6 +133,9 @@ static void submit(struct money_call *call) {
 
 static void handle(struct http_request *request, enum posting_kind kind) {
     struct money_call *call = http_alloc(request, sizeof *call);
+    if (operation_is_dated(http_json(request)) && !http_require_role(request, HTTP_ROLE_OPERATOR)) {
+        return;
+    }
     call->request = request;
     call->thread = http_thread_state(request);
     if (read_call(call, kind)) {

@@ -7,7 +7,9 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
+#include "reports/moment.h"
 #include "wallet_api/problems.h"
 
 #define AMOUNT_RULE                                                                                \
@@ -171,14 +173,47 @@ static void read_key(const struct json_node *object, enum operation_source sourc
     command->key_length = (uint8_t)node->length;
 }
 
+bool operation_is_dated(const struct json_node *object) {
+    return json_member(object, "effective_at") != NULL;
+}
+
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Balances move when a posting is booked: a time that is still to come would promise otherwise. */
+const char *operation_effective_at(const struct json_node *node, int64_t *unix_us) {
+    if (node->type != JSON_STRING ||
+        !moment_parse_us(node->text, node->length, MOMENT_START, unix_us)) {
+        return "must be a day (2026-10-31) or a time (2026-10-31T12:00:00Z)";
+    }
+    return *unix_us > now_us() ? "must have passed" : NULL;
+}
+
+static void read_effective_at(const struct json_node *object, struct journal_command *command,
+                              struct operation_errors *errors) {
+    const struct json_node *node = json_member(object, "effective_at");
+    if (node == NULL) {
+        return;
+    }
+    const char *wrong = operation_effective_at(node, &command->effective_us);
+    if (wrong != NULL) {
+        operation_refuse(errors, "effective_at", wrong);
+    }
+    command->dated = wrong == NULL;
+}
+
 void operation_read(const struct json_node *object, enum posting_kind kind,
                     enum operation_source source, struct journal_command *command,
                     struct operation_errors *errors) {
     static const char *const transfer_names[] = {"from_account_id", "to_account_id", "amount",
-                                                 "idempotency_key", "type"};
-    static const char *const other_names[] = {"account_id", "amount", "idempotency_key", "type"};
+                                                 "idempotency_key", "effective_at",  "type"};
+    static const char *const other_names[] = {"account_id", "amount", "idempotency_key",
+                                              "effective_at", "type"};
     bool transfer = kind == POSTING_TRANSFER;
-    size_t name_count = (transfer ? 4U : 3U) + (source == OPERATION_OF_BATCH ? 1U : 0U);
+    size_t name_count = (transfer ? 5U : 4U) + (source == OPERATION_OF_BATCH ? 1U : 0U);
 
     command->kind = kind;
     if (transfer) {
@@ -189,10 +224,19 @@ void operation_read(const struct json_node *object, enum posting_kind kind,
     }
     read_amount(object, &command->amount, errors);
     read_key(object, source, command, errors);
+    read_effective_at(object, command, errors);
     refuse_unknown(object, transfer ? transfer_names : other_names, name_count, errors);
 }
 
 /* ---- answering ---- */
+
+void operation_settle(struct journal_command *command) {
+    if (command->end == JOURNAL_FAILED && strcmp(command->sqlstate, "PC030") == 0) {
+        command->end = JOURNAL_DECIDED;
+        command->outcome = POSTING_PERIOD_LOCKED;
+        command->has_balance = false;
+    }
+}
 
 bool operation_replayed(const struct journal_command *command) {
     return command->end == JOURNAL_DECIDED && command->outcome == POSTING_DUPLICATE;

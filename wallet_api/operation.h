@@ -36,9 +36,14 @@ enum operation_source {
 bool operation_kind_parse(const char *text, size_t length, enum posting_kind *kind);
 const char *operation_kind_name(enum posting_kind kind);
 
+/* A time that a posting may have; NULL, or what is wrong with it. */
+const char *operation_effective_at(const struct json_node *node, int64_t *unix_us);
+/* Does the object ask for an effective time of its own?  That is for operators alone. */
+bool operation_is_dated(const struct json_node *object);
 /*
- * Fills kind, accounts, amount and the body's key of the command, and tells of everything that is
- * wrong; key_length stays 0 when there is no key.  The caller adds principal and digest.
+ * Fills kind, accounts, amount, effective time and the body's key of the command, and tells of
+ * everything that is wrong; key_length stays 0 when there is no key.  The caller adds principal and
+ * digest.
  */
 void operation_read(const struct json_node *object, enum posting_kind kind,
                     enum operation_source source, struct journal_command *command,
@@ -53,6 +58,10 @@ bool operation_key_valid(const char *text, size_t length);
  * False when it is not of the contract's form.
  */
 bool operation_header_key(const char *value, size_t length, const char **key, size_t *key_length);
+
+/* For a command that has ended, before anything else: a closed period that it met when it was
+ * written is a refusal, and no failure. */
+void operation_settle(struct journal_command *command);
 
 /* How an operation that was not done is told; lives beside its problem's texts. */
 struct operation_refusal {

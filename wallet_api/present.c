@@ -118,6 +118,9 @@ void present_line(struct json_writer *writer, const struct reader_account *accou
     write_money(writer, "amount", own_amount, account->decimals);
     json_write_member(writer, "type", line_type(line->kind, own_amount));
     write_time(writer, "created_at", line->created_at_us);
+    if (line->effective_at_us != line->created_at_us) {
+        write_time(writer, "effective_at", line->effective_at_us);
+    }
     json_write_object_end(writer);
 }
 

@@ -39,6 +39,8 @@ static const struct problem_kind OUTCOMES[] = {
                                    "Account not found"},
     [POSTING_NOT_OWNER] = {403, "not_owner", "Not your account",
                            "The source account is not yours."},
+    [POSTING_PERIOD_LOCKED] = {422, "period_locked", "Period closed",
+                               "The ledger is closed for that time."},
     [POSTING_ACCOUNT_CLOSED] = {422, "account_closed", "Account closed", "The account is closed."},
     [POSTING_ACCOUNT_FROZEN] = {422, "account_frozen", "Account frozen",
                                 "The account is frozen: no money can leave it."},
@@ -71,12 +73,22 @@ static const struct problem_kind CONTROLS[] = {
      "Every deposit and withdrawal of its currency goes through this account: it stays open."},
     {422, "account_not_empty", "Account not empty",
      "Only an account with a balance of 0 and nothing held can be closed."},
-    {422, "period_locked", "Period closed", "The ledger is closed for that time."},
     {422, "period_not_over", "Period not over", "A period can be closed one minute after its end."},
     {404, "transaction_not_found", "Transaction not found", "Transaction not found"},
     {422, "reversal_of_reversal", "Reversal of a reversal",
      "A reversal is not reversed: post anew what it took back."},
     {409, "already_reversed", "Already reversed", "The transaction was reversed before."},
+    {404, "adjustment_not_found", "Adjustment not found", "Adjustment not found"},
+    {409, "adjustment_decided", "Already decided", "It was approved or rejected before."},
+    {403, "own_proposal", "Own proposal", "Somebody else than its proposer must approve it."},
+    {409, "breaks_not_open", "Not open", "Not each of these is an open break."},
+    {422, "breaks_of_several_accounts", "Several accounts",
+     "These breaks belong to different accounts."},
+    {422, "nothing_to_post", "Nothing to post",
+     "The two sides of these breaks are equal: there is nothing to post against an account."},
+    {422, "difference_to_post", "Difference to post",
+     "The two sides of these breaks differ: name the account that it is to be posted against."},
+    {422, "account_refuses", "Account refuses", "One of the accounts is frozen or closed."},
 };
 
 const struct problem_kind *problems_of_control(const char *outcome) {
@@ -102,6 +114,8 @@ const char *problems_field(enum posting_outcome outcome, enum posting_kind kind)
         return kind == POSTING_TRANSFER ? "from_account_id" : "account_id";
     case POSTING_ACCOUNT_CLOSED: /* of a transfer it may be either */
         return kind == POSTING_TRANSFER ? NULL : "account_id";
+    case POSTING_PERIOD_LOCKED:
+        return "effective_at";
     case POSTING_AMOUNT_ZERO:
     case POSTING_AMOUNT_TOO_PRECISE:
     case POSTING_AMOUNT_TOO_LARGE:

@@ -48,6 +48,7 @@ static const char *const OUTCOME_NAMES[POSTING_OUTCOME_COUNT] = {
     [POSTING_SAME_ACCOUNT] = "same_account",
     [POSTING_ACCOUNT_NOT_FOUND] = "account_not_found",
     [POSTING_NOT_OWNER] = "not_owner",
+    [POSTING_PERIOD_LOCKED] = "period_locked",
     [POSTING_ACCOUNT_CLOSED] = "account_closed",
     [POSTING_ACCOUNT_FROZEN] = "account_frozen",
     [POSTING_ASSET_MISMATCH] = "asset_mismatch",
@@ -313,6 +314,9 @@ static enum posting_outcome decide_command(struct batch *batch, uint32_t positio
     const struct posting_account *other = &batch->accounts[command->other];
     if (!owns(command, own)) {
         return POSTING_NOT_OWNER;
+    }
+    if (command->too_early) {
+        return POSTING_PERIOD_LOCKED;
     }
     if (own->status == POSTING_CLOSED || other->status == POSTING_CLOSED) {
         return POSTING_ACCOUNT_CLOSED;

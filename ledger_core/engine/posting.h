@@ -90,6 +90,7 @@ enum posting_outcome {
                                   transfer, someone else's or the settlement account itself), or
                                   the other account is missing */
     POSTING_NOT_OWNER,         /* the source of a transfer is someone else's */
+    POSTING_PERIOD_LOCKED,     /* its effective time lies in a closed period */
     POSTING_ACCOUNT_CLOSED,
     POSTING_ACCOUNT_FROZEN, /* and its available balance would fall */
     POSTING_ASSET_MISMATCH,
@@ -118,6 +119,7 @@ struct posting_command {
     uint8_t key_length; /* at least 1 */
     uint32_t group; /* 0, or: neighbours with the same number are accepted together or not at all */
     struct money_decimal amount; /* never negative */
+    bool too_early; /* its effective time lies in a period that the caller found closed */
     /* resolved by the caller: indexes into the accounts, POSTING_NO_ACCOUNT when not found */
     uint32_t own;   /* the account that the request is about; a transfer's source */
     uint32_t other; /* the settlement account, or a transfer's destination */

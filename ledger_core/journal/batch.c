@@ -1,14 +1,14 @@
 /*
  * Design.  A batch takes one of two ways.
  *
- * The careful way has two phases.  Phase one is four statements in one pipeline: BEGIN; the
+ * The careful way has two phases.  Phase one is five statements in one pipeline: BEGIN; the
  * snapshots, locked in id order, so that two writers never wait for each other in a circle; the
- * accounts' attributes; the earlier transactions of the keys.  The last two are statements of their
- * own because a lock wait does not refresh the view of the statement that waited: what was
- * committed while we waited must be seen.  Deposits and withdrawals name one account; its
- * currency's settlement account is found and locked by the same statement.  Phase two is three:
- * the snapshots are moved; transactions and entries are inserted, in one statement, so that the
- * database's own checks see the batch as a whole; COMMIT.
+ * accounts' attributes; the earlier transactions of the keys; how far the ledger is closed.  The
+ * last three are statements of their own because a lock wait does not refresh the view of the
+ * statement that waited: what was committed while we waited must be seen.  Deposits and withdrawals
+ * name one account; its currency's settlement account is found and locked by the same statement.
+ * Phase two is three: the snapshots are moved; transactions and entries are inserted, in one
+ * statement, so that the database's own checks see the batch as a whole; COMMIT.
  *
  * The express way is phase two alone, behind its own BEGIN, in one pipeline.  The batch is decided
  * on what this poster remembers of the accounts from its own last commits (account_cache.c), and
@@ -21,6 +21,11 @@
  *
  * On both ways each snapshot is found at the address where it was seen, without an index; the
  * statement returns the new addresses for the next time.
+ *
+ * A command with an effective time of its own goes the careful way too, and is refused when that
+ * time is closed.  The refusal is stored nowhere but in the period: what is closed stays closed, so
+ * the same request is refused for ever.  A period that is closed between the look and the insert is
+ * met by the insert (PC030), and the range is halved as for any poison; the halves look again.
  *
  * The fence moves the revisions of a batch's snapshots: whatever was decided on them before can no
  * longer be posted by express (poster.c says when).
@@ -71,14 +76,19 @@ const struct db_statement BATCH_STATEMENTS[] = {
              "       WHERE y.ledger_id = $1::integer AND y.transaction_id = t.id"
              "       AND y.account_id = k.account OFFSET 0) e ON true"},
     {"write", "WITH t AS (INSERT INTO ledger.transaction"
-              " (ledger_id, id, kind, principal, idempotency_key, request_digest)"
-              " SELECT $1::integer, u.*"
-              "   FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bytea[]) u)"
+              " (ledger_id, id, kind, principal, idempotency_key, request_digest, effective_at)"
+              " SELECT $1::integer, u.id, u.kind, u.principal, u.key, u.digest,"
+              "        coalesce(nullif(u.effective_at, '-infinity'), statement_timestamp())"
+              "   FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bytea[],"
+              "               $7::timestamptz[])"
+              "        u(id, kind, principal, key, digest, effective_at))"
               " INSERT INTO ledger.entry"
               " (ledger_id, account_id, seq, transaction_id, amount, balance_after)"
               " SELECT $1::integer, u.*"
-              "   FROM unnest($7::uuid[], $8::bigint[], $9::uuid[], $10::numeric[],"
-              "               $11::numeric[]) u"},
+              "   FROM unnest($8::uuid[], $9::bigint[], $10::uuid[], $11::numeric[],"
+              "               $12::numeric[]) u"},
+    {"closed", "SELECT p.to_at FROM ledger.period p WHERE p.ledger_id = $1::integer"
+               " ORDER BY p.to_at DESC LIMIT 1"},
     {"snapshots",
      "WITH moved AS (UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
      "  FROM unnest($2::tid[], $3::uuid[], $4::numeric[], $5::bigint[], $6::numeric[],"
@@ -99,11 +109,16 @@ const size_t BATCH_STATEMENT_COUNT = sizeof(BATCH_STATEMENTS) / sizeof(BATCH_STA
 #define LOCK_RESULT     1
 #define ACCOUNTS_RESULT 2
 #define KEYS_RESULT     3
+#define CLOSED_RESULT   4
 
-#define PARAMETERS_MAX 11
+#define PARAMETERS_MAX 12
 
 /* A command touches two accounts at most. */
 #define ACCOUNTS_MAX (2 * JOURNAL_BATCH_MAX)
+
+/* From 1970-01-01 to PostgreSQL's epoch, 2000-01-01; its way to write "-infinity". */
+#define EPOCH_DIFFERENCE_US 946684800000000LL
+#define MINUS_INFINITY      INT64_MIN
 
 /* About 9 MiB when full. */
 #define ACCOUNTS_REMEMBERED_MAX 40000
@@ -119,7 +134,7 @@ struct batch {
     uint8_t ledger_id[4];
     /* Phase one. */
     struct wire_array named, own_for_settlement, principals, keys, own;
-    struct parameters lock_parameters, keys_parameters;
+    struct parameters lock_parameters, keys_parameters, closed_parameters;
     /* Decision. */
     struct posting_account *accounts;
     struct account_row *rows; /* of accounts[i] */
@@ -133,14 +148,16 @@ struct batch {
     size_t account_count, account_capacity;
     struct posting_prior *priors; /* by command */
     struct posting_command *commands;
-    size_t *member; /* commands[i] is the caller's member[i] */
+    size_t *member;        /* commands[i] is the caller's member[i] */
+    int64_t *effective_us; /* of commands[i]; MINUS_INFINITY: that of its booking */
+    int64_t closed_us;     /* the ledger is closed up to it */
     size_t command_count;
     struct posting_entry *entries;
     size_t entry_count;
     uint32_t *index;
     struct batch_summary summary;
     /* Phase two. */
-    struct wire_array ids, kinds, by, their_keys, digests;
+    struct wire_array ids, kinds, by, their_keys, digests, effective;
     struct wire_array entry_accounts, seqs, entry_transactions, amounts, balances;
     struct wire_array snapshot_addresses, snapshot_ids, posted, entry_numbers;
     struct wire_array was_posted, was_entries, revisions;
@@ -153,6 +170,7 @@ struct batch *batch_create(int32_t ledger_id) {
     batch->priors = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->priors));
     batch->commands = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->commands));
     batch->member = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->member));
+    batch->effective_us = memory_allocate(JOURNAL_BATCH_MAX, sizeof(*batch->effective_us));
     batch->entries = memory_allocate((size_t)JOURNAL_BATCH_MAX * POSTING_ENTRIES_PER_COMMAND,
                                      sizeof(*batch->entries));
     batch->index = memory_allocate(posting_index_size(JOURNAL_BATCH_MAX), sizeof(*batch->index));
@@ -173,6 +191,7 @@ void batch_free(struct batch *batch) {
                                    &batch->by,
                                    &batch->their_keys,
                                    &batch->digests,
+                                   &batch->effective,
                                    &batch->entry_accounts,
                                    &batch->seqs,
                                    &batch->entry_transactions,
@@ -195,6 +214,7 @@ void batch_free(struct batch *batch) {
     free(batch->priors);
     free(batch->commands);
     free(batch->member);
+    free(batch->effective_us);
     free(batch->entries);
     free(batch->index);
     free(batch);
@@ -273,6 +293,7 @@ void batch_build_lock(struct batch *batch, struct journal_command *const *comman
     calls[ACCOUNTS_RESULT] = calls[LOCK_RESULT];
     calls[ACCOUNTS_RESULT].statement = "accounts";
     calls[KEYS_RESULT] = make_call(batch, "keys", &batch->keys_parameters, keys, 3);
+    calls[CLOSED_RESULT] = make_call(batch, "closed", &batch->closed_parameters, NULL, 0);
 }
 
 /* ---- decoding ---- */
@@ -399,6 +420,14 @@ static bool load_priors(struct batch *batch, const PGresult *rows, size_t count,
     return true;
 }
 
+static bool load_closed(struct batch *batch, const PGresult *rows) {
+    batch->closed_us = MINUS_INFINITY;
+    if (PQntuples(rows) == 0)
+        return true;
+    return get_int64(rows, 0, 0, &batch->closed_us) &&
+           !__builtin_add_overflow(batch->closed_us, EPOCH_DIFFERENCE_US, &batch->closed_us);
+}
+
 /* ---- decision ---- */
 
 /* The accounts came in the order of their ids. */
@@ -440,6 +469,8 @@ static uint32_t find_destination(const struct batch *batch, const struct ledger_
 static void fill_command(struct batch *batch, const struct journal_command *from, bool has_prior,
                          size_t i) {
     struct posting_command *command = &batch->commands[batch->command_count];
+    batch->effective_us[batch->command_count] = from->dated ? from->effective_us : MINUS_INFINITY;
+    command->too_early = from->dated && from->effective_us < batch->closed_us;
     batch->member[batch->command_count++] = i;
     command->kind = from->kind;
     command->principal = from->principal;
@@ -501,6 +532,10 @@ bool batch_decide(struct batch *batch, struct journal_command *const *commands, 
         *error = "an earlier transaction is not as it must be";
         return false;
     }
+    if (!load_closed(batch, result->statements[CLOSED_RESULT])) {
+        *error = "the last closed period is not as it must be";
+        return false;
+    }
     batch->express = false;
     decide(batch, commands, count, prior);
     return true;
@@ -531,6 +566,8 @@ static bool recall_accounts(struct batch *batch, struct journal_command *const *
     batch->pass++;
     batch->known_count = 0;
     for (size_t i = 0; i < count; i++) {
+        if (commands[i]->dated)
+            return false; /* whether its time is closed is not remembered */
         struct cached_account *own = account_cache_find(batch->cache, &commands[i]->own_account);
         if (!add_known(batch, own))
             return false;
@@ -623,6 +660,7 @@ static void build_transactions(struct batch *batch) {
     wire_array_begin(&batch->by, WIRE_UUID);
     wire_array_begin(&batch->their_keys, WIRE_TEXT);
     wire_array_begin(&batch->digests, WIRE_BYTEA);
+    wire_array_begin(&batch->effective, WIRE_TIMESTAMPTZ);
     for (size_t i = 0; i < batch->command_count; i++) {
         const struct posting_command *command = &batch->commands[i];
         if (command->outcome != POSTING_ACCEPTED)
@@ -633,6 +671,10 @@ static void build_transactions(struct batch *batch) {
         wire_array_uuid(&batch->by, &command->principal);
         wire_array_bytes(&batch->their_keys, command->key, command->key_length);
         wire_array_bytes(&batch->digests, command->digest, sizeof(command->digest));
+        int64_t effective_us = batch->effective_us[i];
+        if (effective_us != MINUS_INFINITY)
+            effective_us -= EPOCH_DIFFERENCE_US;
+        wire_array_int64(&batch->effective, effective_us);
     }
 }
 
@@ -689,13 +731,20 @@ size_t batch_build_write(struct batch *batch, struct db_call calls[static BATCH_
             &batch->snapshot_addresses, &batch->snapshot_ids, &batch->posted,
             &batch->entry_numbers,      &batch->was_posted,   &batch->was_entries,
             &batch->revisions};
-        struct wire_array *const rows[] = {
-            &batch->ids,     &batch->kinds,          &batch->by,   &batch->their_keys,
-            &batch->digests, &batch->entry_accounts, &batch->seqs, &batch->entry_transactions,
-            &batch->amounts, &batch->balances};
+        struct wire_array *const rows[] = {&batch->ids,
+                                           &batch->kinds,
+                                           &batch->by,
+                                           &batch->their_keys,
+                                           &batch->digests,
+                                           &batch->effective,
+                                           &batch->entry_accounts,
+                                           &batch->seqs,
+                                           &batch->entry_transactions,
+                                           &batch->amounts,
+                                           &batch->balances};
         batch->snapshots_result = (int)count;
         calls[count++] = make_call(batch, "snapshots", &batch->snapshot_parameters, snapshots, 7);
-        calls[count++] = make_call(batch, "write", &batch->write_parameters, rows, 10);
+        calls[count++] = make_call(batch, "write", &batch->write_parameters, rows, 11);
     }
     if (batch->summary.fence)
         calls[count++] = fence_call(batch);

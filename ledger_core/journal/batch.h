@@ -21,7 +21,7 @@ extern const size_t BATCH_STATEMENT_COUNT;
 
 /* Calls of a phase. */
 #define BATCH_FENCE_CALLS 4
-#define BATCH_LOCK_CALLS  4
+#define BATCH_LOCK_CALLS  5
 #define BATCH_WRITE_CALLS 4
 
 struct batch;
@@ -31,7 +31,8 @@ struct batch *batch_create(int32_t ledger_id);
 void batch_free(struct batch *batch);
 
 /*
- * Phase one: BEGIN, lock the snapshots, read the accounts, look up the keys.  The calls and their
+ * Phase one: BEGIN, lock the snapshots, read the accounts, look up the keys and the last closed
+ * period.  The calls and their
  * parameters are valid until the next build.  No command may be NULL.
  */
 void batch_build_lock(struct batch *batch, struct journal_command *const *commands, size_t count,

@@ -1,7 +1,8 @@
 /*
  * Design.  The fingerprint of a request: fixed-width fields in a fixed order, so that no two
  * different requests have the same bytes, behind a version that may grow.  The amount is taken in
- * its canonical form: 1.50 and 1.5 are the same request.
+ * its canonical form: 1.50 and 1.5 are the same request.  A request that names an effective time
+ * has the second version, with that time behind the rest.
  */
 #include <assert.h>
 #include <openssl/evp.h>
@@ -10,12 +11,13 @@
 #include "ledger_core/journal/journal.h"
 #include "ledger_core/journal/wire.h"
 
-#define DIGEST_VERSION 1
+#define VERSION       1
+#define VERSION_DATED 2
 
 void journal_digest(struct journal_command *command) {
-    uint8_t text[1 + 1 + 16 + 16 + 16 + 16 + 1] = {0};
+    uint8_t text[1 + 1 + 16 + 16 + 16 + 16 + 1 + 8] = {0};
     uint8_t *at = text;
-    *at++ = DIGEST_VERSION;
+    *at++ = command->dated ? VERSION_DATED : VERSION;
     *at++ = (uint8_t)command->kind;
     memcpy(at, command->principal.bytes, 16);
     at += 16;
@@ -29,9 +31,13 @@ void journal_digest(struct journal_command *command) {
     wire_int64_put(at + 8, (int64_t)(uint64_t)amount.coefficient);
     at += 16;
     *at++ = amount.decimals;
-    assert(at == text + sizeof(text));
+    if (command->dated) {
+        wire_int64_put(at, command->effective_us);
+        at += 8;
+    }
+    assert(at == text + sizeof(text) - (command->dated ? 0 : 8));
     unsigned int length = 0;
-    int done = EVP_Digest(text, sizeof(text), command->digest, &length, EVP_sha256(), NULL);
+    int done = EVP_Digest(text, (size_t)(at - text), command->digest, &length, EVP_sha256(), NULL);
     assert(done == 1 && length == POSTING_DIGEST_SIZE);
     (void)done;
 }

@@ -38,6 +38,8 @@ struct journal_command {
     struct money_decimal amount;
     char key[POSTING_KEY_MAX + 1];
     uint8_t key_length;
+    bool dated;           /* has an effective time of its own, else that of its booking */
+    int64_t effective_us; /* dated: since 1970-01-01 UTC */
     uint8_t digest[POSTING_DIGEST_SIZE]; /* journal_digest */
     int64_t deadline_us;                 /* on loop_clock_us: past it the caller has answered */
     void (*on_outcome)(struct journal_command *command);
@@ -98,7 +100,8 @@ struct journal_counters {
 };
 const struct journal_counters *journal_counters(const struct journal *journal);
 
-/* SHA-256 over a version, the operation, the principal and the canonical typed fields. */
+/* SHA-256 over a version (1; 2: with an effective time), the operation, the principal and the
+ * canonical typed fields. */
 void journal_digest(struct journal_command *command);
 
 #endif

@@ -58,19 +58,20 @@ const struct db_statement READER_STATEMENTS[] = {
      "   FROM others o LEFT JOIN wanted w ON true LEFT JOIN opened p ON true"},
     {"reader_history",
      "SELECT a.asset, s.decimals, a.class, b.entries,"
-     " e.seq, e.transaction_id, e.kind, e.amount, e.created_at "
+     " e.seq, e.transaction_id, e.kind, e.amount, e.created_at, e.effective_at "
      "FROM ledger.account a"
      " JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"
      " JOIN ledger.balance b ON b.ledger_id = a.ledger_id AND b.account_id = a.id"
      " LEFT JOIN LATERAL ("
-     "  SELECT l.seq, l.transaction_id, t.kind, l.amount, t.created_at"
+     "  SELECT l.seq, l.transaction_id, t.kind, l.amount, t.created_at, t.effective_at"
      "    FROM (SELECT i.seq, i.transaction_id, i.amount FROM ledger.entry i"
      "           WHERE i.ledger_id = $1::int4 AND i.account_id = $3::uuid"
      "             AND i.seq <= least(b.entries, $4::int8) - $5::int8"
      "             AND i.seq > least(b.entries, $4::int8) - $5::int8 - $6::int8"
      "           ORDER BY i.seq DESC LIMIT 100) l"
-     "    CROSS JOIN LATERAL (SELECT x.kind, x.created_at FROM ledger.transaction x"
-     "     WHERE x.ledger_id = $1::int4 AND x.id = l.transaction_id OFFSET 0) t"
+     "    CROSS JOIN LATERAL (SELECT x.kind, x.created_at, x.effective_at"
+     "      FROM ledger.transaction x WHERE x.ledger_id = $1::int4 AND x.id = l.transaction_id "
+     "OFFSET 0) t"
      " ) e ON true "
      "WHERE a.ledger_id = $1::int4 AND a.owner_id = $2::uuid AND a.id = $3::uuid"
      " ORDER BY e.seq DESC"},
@@ -319,6 +320,7 @@ static void on_history(struct reader_call *call, const PGresult *rows) {
         lines[i].kind = get_kind(&row, 6);
         lines[i].amount = get_money(&row, 7);
         lines[i].created_at_us = get_time_us(&row, 8);
+        lines[i].effective_at_us = get_time_us(&row, 9);
         ok = ok && row.ok;
     }
     result = (struct reader_result){.end = READER_OK,

@@ -64,7 +64,7 @@ struct reader_line {
     struct ledger_uuid transaction_id;
     enum reader_kind kind;
     money_minor amount; /* debit positive */
-    int64_t created_at_us;
+    int64_t created_at_us, effective_at_us;
 };
 
 /* One entry of a transaction, with what it says about its account. */

@@ -43,6 +43,7 @@ enum wire_element {
     WIRE_INT8 = 20,
     WIRE_TEXT = 25,
     WIRE_TID = 27,
+    WIRE_TIMESTAMPTZ = 1184,
     WIRE_NUMERIC = 1700,
     WIRE_UUID = 2950,
 }; /* the elements' OIDs */

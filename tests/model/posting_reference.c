@@ -119,6 +119,7 @@ static void collect_reasons(const struct posting_command *command,
         reasons[POSTING_ACCOUNT_NOT_FOUND] = !mine || own == other;
     }
     const int sign = own_sign(command, own);
+    reasons[POSTING_PERIOD_LOCKED] = command->too_early;
     reasons[POSTING_ACCOUNT_CLOSED] =
         own->status == POSTING_CLOSED || other->status == POSTING_CLOSED;
     reasons[POSTING_ACCOUNT_FROZEN] = (own->status == POSTING_FROZEN && sign * side(own) < 0) ||

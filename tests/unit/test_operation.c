@@ -66,6 +66,21 @@ static const struct reading READINGS[] = {
      "idempotency_key "},
     {"{" OWN "\"amount\":1,\"idempotency_key\":null}", POSTING_DEPOSIT, OPERATION_SINGLE,
      "idempotency_key "},
+    /* effective times */
+    {"{" OWN "\"amount\":1,\"effective_at\":\"2026-01-31\"}", POSTING_DEPOSIT, OPERATION_SINGLE,
+     ""},
+    {"{\"type\":\"deposit\"," OWN "\"amount\":1,\"effective_at\":\"1970-01-01\"," KEY "}",
+     POSTING_DEPOSIT, OPERATION_OF_BATCH, ""},
+    {"{" OWN "\"amount\":1,\"effective_at\":\"2026-02-30\"}", POSTING_DEPOSIT, OPERATION_SINGLE,
+     "effective_at "},
+    {"{" OWN "\"amount\":1,\"effective_at\":1795347000}", POSTING_DEPOSIT, OPERATION_SINGLE,
+     "effective_at "},
+    {"{" OWN "\"amount\":1,\"effective_at\":null}", POSTING_DEPOSIT, OPERATION_SINGLE,
+     "effective_at "},
+    {"{" OWN "\"amount\":1,\"effective_at\":\"2026-01-31T12:00:00\"}", POSTING_DEPOSIT,
+     OPERATION_SINGLE, "effective_at "},
+    {"{" OWN "\"amount\":1,\"effective_at\":\"9998-12-31\"}", POSTING_DEPOSIT, OPERATION_SINGLE,
+     "effective_at "},
     /* unknown members */
     {"{" OWN "\"amount\":1,\"ammount\":2}", POSTING_DEPOSIT, OPERATION_SINGLE, "ammount "},
     {"{" OWN "\"amount\":1,\"type\":\"deposit\"}", POSTING_DEPOSIT, OPERATION_SINGLE, "type "},
@@ -282,6 +297,8 @@ START_TEST(answers_of_the_contract) {
     expect_answer(&command, false, 400, "\"detail\":\"Insufficient funds\"");
     command = ended(POSTING_SAME_ACCOUNT);
     expect_answer(&command, false, 422, "\"field\":\"to_account_id\"");
+    command = ended(POSTING_PERIOD_LOCKED);
+    expect_answer(&command, false, 422, "\"field\":\"effective_at\"");
     command = ended(POSTING_ASSET_MISMATCH);
     expect_answer(&command, false, 422, "\"field\":\"to_account_id\"");
     command = ended(POSTING_AMOUNT_TOO_PRECISE);
@@ -348,7 +365,12 @@ START_TEST(ends_without_an_outcome) {
     ck_assert(!operation_done(&command, false, &refusal));
     ck_assert_int_eq(refusal.problem.retry_after_s, 1);
     command.end = JOURNAL_FAILED;
+    operation_settle(&command);
     expect_answer(&command, false, 500, "urn:pacioli:problem:internal");
+    /* Closed between the look and the insert. */
+    memcpy(command.sqlstate, "PC030", sizeof command.sqlstate);
+    operation_settle(&command);
+    expect_answer(&command, false, 422, "urn:pacioli:problem:period_locked");
     /* Never a success without a balance to tell. */
     command = ended(POSTING_ACCEPTED);
     command.has_balance = false;

@@ -281,6 +281,10 @@ START_TEST(precedence) {
     decide();
     expect(command, POSTING_NOT_OWNER);
     accounts[BOB].owner = uuid_of(ALICE);
+    command->too_early = true;
+    decide();
+    expect(command, POSTING_PERIOD_LOCKED);
+    command->too_early = false;
     decide();
     expect(command, POSTING_ACCOUNT_CLOSED);
     accounts[BOB].status = POSTING_FROZEN;

@@ -31,6 +31,7 @@ struct request {
     uint32_t principal, own, other;
     struct money_decimal amount;
     uint32_t key;
+    bool too_early;
 };
 
 /* The engine's side of an episode: what a database would hold. */
@@ -204,6 +205,7 @@ static struct request make_request(struct episode *episode) {
         request.own = random_percent(random, 10) ? POSTING_NO_ACCOUNT : request.own;
         request.other = random_percent(random, 10) ? POSTING_NO_ACCOUNT : request.other;
     }
+    request.too_early = !episode->calm && random_percent(random, 10);
     request.amount = make_amount(episode, request.own);
     return request;
 }
@@ -254,6 +256,7 @@ static void make_batch(struct episode *episode, struct posting_command *commands
             .principal = principal_uuid(request.principal),
             .transaction_id = make_uuid(episode->request_count, random_next(random)),
             .amount = request.amount,
+            .too_early = request.too_early,
             .own = request.own,
             .other = request.other,
         };

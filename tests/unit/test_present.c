@@ -125,6 +125,18 @@ START_TEST(lines_are_signed_as_the_account_saw_them) {
 }
 END_TEST
 
+START_TEST(an_effective_time_of_its_own_is_shown) {
+    const struct reader_account account = wallet_of("RUB", 2, 0);
+    const struct reader_line line = {.created_at_us = 1795347000123456, .effective_at_us = 0};
+    struct json_writer *writer = json_writer_create(1024);
+    present_line(writer, &account, &line);
+    char *text = finish(writer);
+    ck_assert_ptr_nonnull(strstr(text, ",\"created_at\":\"2026-11-22T11:30:00.123456Z\","
+                                       "\"effective_at\":\"1970-01-01T00:00:00.000000Z\"}"));
+    free(text);
+}
+END_TEST
+
 static char *transaction_for(struct ledger_uuid viewer) {
     struct reader_transaction transaction = {.kind = READER_DEPOSIT};
     struct reader_entry entries[2] = {
@@ -172,6 +184,7 @@ int main(void) {
     tcase_add_test(rows, balances_have_the_decimals_of_their_currency);
     tcase_add_test(rows, account_in_full);
     tcase_add_test(rows, lines_are_signed_as_the_account_saw_them);
+    tcase_add_test(rows, an_effective_time_of_its_own_is_shown);
     tcase_add_test(rows, balances_of_others_are_not_shown);
     suite_add_tcase(suite, rows);
     SRunner *runner = srunner_create(suite);
