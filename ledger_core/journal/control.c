@@ -43,6 +43,19 @@ const struct db_statement CONTROL_STATEMENTS[] = {
     {"control_periods",
      "SELECT 'done', NULL, '[' || coalesce(string_agg(p.period, ',' ORDER BY p.to_at DESC), '')"
      " || ']' FROM ledger.periods_json($1::integer, NULL, 100) p"},
+    {"control_propose_entry",
+     "SELECT p.outcome, p.transaction, p.answer FROM ledger.propose_entry($1::integer, $2::uuid,"
+     " $3::text, $4::text, $5::numeric, $6::timestamptz, $7::uuid, $8::text, $9::text,"
+     " $10::jsonb) p"},
+    {"control_propose_resolution",
+     "SELECT p.outcome, p.transaction, p.answer FROM ledger.propose_resolution($1::integer,"
+     " $2::uuid, $3::bigint[], $4::text, $5::uuid, $6::text, $7::text, $8::jsonb) p"},
+    {"control_decide", "SELECT d.outcome, d.transaction, d.answer FROM ledger.decide_adjustment("
+                       " ledger.begin_attempt($2::integer, $3::uuid, $1::bigint),"
+                       " $3::uuid, $4::boolean, $5::uuid, $6::text, $7::jsonb) d"},
+    {"control_adjustments",
+     "SELECT 'done', NULL, '[' || coalesce(string_agg(a, ',' ORDER BY n), '') || ']'"
+     " FROM ledger.adjustments_json($1::integer, 100) WITH ORDINALITY a (a, n)"},
     {"control_note_failure",
      "SELECT 'done', NULL, ledger.audit_write($2::text, 'failure', $3::text,"
      " $4::text, $5::text, $6::jsonb,"
@@ -229,6 +242,57 @@ bool control_periods(const struct reader *reader, struct control_call *call) {
     struct control_parameters parameters = {0};
     put_number(&parameters, reader->ledger_id);
     return send(reader, call, "control_periods", &parameters);
+}
+
+/* A proposal changes nothing that anybody was told of, and is not numbered. */
+bool control_propose_entry(const struct reader *reader, struct control_call *call,
+                           const struct control_actor *actor, const char *key,
+                           const struct ledger_uuid *id, const struct control_entry *entry) {
+    struct control_parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_uuid(&parameters, id);
+    put_text(&parameters, entry->debit);
+    put_text(&parameters, entry->credit);
+    put_text(&parameters, entry->amount);
+    put_text(&parameters, entry->effective_at);
+    put_uuid(&parameters, &actor->principal);
+    put_text(&parameters, key);
+    put_text(&parameters, actor->reason);
+    put_text(&parameters, actor->origin);
+    return send(reader, call, "control_propose_entry", &parameters);
+}
+
+bool control_propose_resolution(const struct reader *reader, struct control_call *call,
+                                const struct control_actor *actor, const char *key,
+                                const struct ledger_uuid *id, const char *breaks,
+                                const char *against) {
+    struct control_parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    put_uuid(&parameters, id);
+    put_text(&parameters, breaks);
+    put_text(&parameters, against);
+    put_uuid(&parameters, &actor->principal);
+    put_text(&parameters, key);
+    put_text(&parameters, actor->reason);
+    put_text(&parameters, actor->origin);
+    return send(reader, call, "control_propose_resolution", &parameters);
+}
+
+bool control_decide(const struct reader *reader, struct control_call *call,
+                    const struct control_actor *actor, const struct ledger_uuid *id, bool approve) {
+    struct control_parameters *parameters = prepare(reader, call, "control_decide");
+    put_uuid(parameters, id);
+    put_text(parameters, approve ? "true" : "false");
+    put_uuid(parameters, &actor->principal);
+    put_text(parameters, actor->reason);
+    put_text(parameters, actor->origin);
+    return attempt(call);
+}
+
+bool control_adjustments(const struct reader *reader, struct control_call *call) {
+    struct control_parameters parameters = {0};
+    put_number(&parameters, reader->ledger_id);
+    return send(reader, call, "control_adjustments", &parameters);
 }
 
 bool control_note_failure(const struct reader *reader, struct control_call *call, const char *event,

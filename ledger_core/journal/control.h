@@ -37,7 +37,7 @@ struct control_result {
     const char *reason; /* the other ends: for the log, never for a client */
 };
 
-#define CONTROL_PARAMETERS_MAX 8
+#define CONTROL_PARAMETERS_MAX 10
 
 /* The parameters of one statement, as text. */
 struct control_parameters {
@@ -101,6 +101,38 @@ control_report_period(const struct reader *reader, struct control_call *call, co
 /* The closed periods, newest first, with their reports; at most 100. */
 __attribute__((warn_unused_result)) bool control_periods(const struct reader *reader,
                                                          struct control_call *call);
+/* A journal entry by hand. */
+struct control_entry {
+    const char *debit, *credit; /* accounts, by code or id */
+    const char *amount;         /* a decimal, in the currency's own unit */
+    const char *effective_at;   /* of RFC 3339, or NULL: when it is posted */
+};
+/*
+ * Proposes a journal entry, or (`breaks` as "{1,2}") to resolve breaks, by posting their difference
+ * against the account `against`, which is NULL when there is none.  Nothing is posted.  Not done:
+ * duplicate (by the same request, with its answer), duplicate_changed, account_not_found,
+ * same_account, asset_mismatch; of an entry amount_too_precise, amount_too_large, period_locked; of
+ * breaks breaks_not_open, breaks_of_several_accounts, nothing_to_post, difference_to_post.
+ */
+__attribute__((warn_unused_result)) bool
+control_propose_entry(const struct reader *reader, struct control_call *call,
+                      const struct control_actor *actor, const char *key,
+                      const struct ledger_uuid *id, const struct control_entry *entry);
+__attribute__((warn_unused_result)) bool
+control_propose_resolution(const struct reader *reader, struct control_call *call,
+                           const struct control_actor *actor, const char *key,
+                           const struct ledger_uuid *id, const char *breaks, const char *against);
+/*
+ * Approves a proposal, which posts it, or rejects it.  Not done: adjustment_not_found,
+ * adjustment_decided, own_proposal, and whatever refuses to be posted, which leaves it proposed.
+ */
+__attribute__((warn_unused_result)) bool control_decide(const struct reader *reader,
+                                                        struct control_call *call,
+                                                        const struct control_actor *actor,
+                                                        const struct ledger_uuid *id, bool approve);
+/* What was proposed, newest first; at most 100. */
+__attribute__((warn_unused_result)) bool control_adjustments(const struct reader *reader,
+                                                             struct control_call *call);
 /* Only a line of the audit trail: an event that failed, about `subject`. */
 __attribute__((warn_unused_result)) bool
 control_note_failure(const struct reader *reader, struct control_call *call, const char *event,

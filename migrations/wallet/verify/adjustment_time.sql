@@ -1,9 +1,10 @@
 -- Verify pacioli_wallet:adjustment_time on pg
+-- Since the change `adjustments` it is post_entry that posts.
 
 BEGIN;
 
-SELECT 1 / (prosrc LIKE '%booked := clock_timestamp()%')::integer
+SELECT 1 / bool_or(prosrc LIKE '%booked := clock_timestamp()%')::integer
   FROM pg_proc
- WHERE oid = 'ledger.post_adjustment(integer, uuid, text, uuid, text, numeric, text, jsonb)'::regprocedure;
+ WHERE pronamespace = 'ledger'::regnamespace AND proname IN ('post_adjustment', 'post_entry');
 
 ROLLBACK;

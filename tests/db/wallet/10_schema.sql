@@ -2,12 +2,12 @@
 BEGIN;
 SELECT plan(22);
 
-SELECT tables_are('ledger', ARRAY['account', 'asset', 'attempt', 'audit', 'balance', 'check_run', 'entry', 'ledger', 'period',
+SELECT tables_are('ledger', ARRAY['account', 'adjustment', 'adjustment_decision', 'asset', 'attempt', 'audit', 'balance', 'check_run', 'entry', 'ledger', 'period',
                                   'period_report', 'schema_version',
                                   'statement', 'statement_break', 'statement_break_event', 'statement_line',
                                   'statement_match', 'statement_match_entry', 'statement_match_line',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 6, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 7, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -20,6 +20,17 @@ SELECT results_eq(
         'ledger.account.asset text', 'ledger.account.class text', 'ledger.account.code text',
         'ledger.account.status text', 'ledger.account.floor numeric(38,0) null',
         'ledger.account.metadata jsonb', 'ledger.account.created_at timestamp with time zone',
+        'ledger.adjustment.ledger_id integer', 'ledger.adjustment.id uuid', 'ledger.adjustment.debit_id uuid null',
+        'ledger.adjustment.credit_id uuid null', 'ledger.adjustment.amount numeric(38,0) null',
+        'ledger.adjustment.effective_at timestamp with time zone null', 'ledger.adjustment.breaks bigint[] null',
+        'ledger.adjustment.reason text', 'ledger.adjustment.proposed_by uuid',
+        'ledger.adjustment.idempotency_key text', 'ledger.adjustment.request_digest bytea',
+        'ledger.adjustment.proposed_at timestamp with time zone',
+        'ledger.adjustment_decision.ledger_id integer', 'ledger.adjustment_decision.adjustment_id uuid',
+        'ledger.adjustment_decision.proposed_by uuid', 'ledger.adjustment_decision.approved boolean',
+        'ledger.adjustment_decision.decided_by uuid', 'ledger.adjustment_decision.reason text',
+        'ledger.adjustment_decision.match_id bigint null',
+        'ledger.adjustment_decision.decided_at timestamp with time zone',
         'ledger.asset.ledger_id integer', 'ledger.asset.code text', 'ledger.asset.decimals smallint',
         'ledger.attempt.ledger_id integer', 'ledger.attempt.subject uuid', 'ledger.attempt.number bigint',
         'ledger.audit.id bigint', 'ledger.audit.recorded_at timestamp with time zone',

@@ -13,7 +13,7 @@ SELECT results_eq(
           AND has_table_privilege('wallet_service', oid, privilege)
         GROUP BY relname
         ORDER BY relname COLLATE "C" $$,
-    ARRAY['account INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'check_run SELECT',
+    ARRAY['account INSERT SELECT', 'adjustment INSERT SELECT', 'adjustment_decision INSERT SELECT', 'asset SELECT', 'audit SELECT', 'balance INSERT SELECT', 'check_run SELECT',
           'entry INSERT SELECT',
           'ledger SELECT', 'period SELECT', 'period_report SELECT', 'schema_version SELECT', 'statement INSERT SELECT', 'statement_break INSERT SELECT',
           'statement_break_event INSERT SELECT', 'statement_line INSERT SELECT', 'statement_match INSERT SELECT',
@@ -44,12 +44,18 @@ SELECT results_eq(
     $$ SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND has_function_privilege('wallet_service', oid, 'EXECUTE')
         ORDER BY 1 $$,
-    ARRAY['ledger.audit_write(text,text,text,text,text,jsonb,jsonb)',
+    ARRAY['ledger.account_named(integer,text)', 'ledger.adjustments_json(integer,integer)',
+          'ledger.audit_write(text,text,text,text,text,jsonb,jsonb)',
           'ledger.begin_attempt(integer,uuid,bigint)',
           'ledger.close_period(integer,timestamp with time zone,uuid,text,jsonb)',
-          'ledger.confirm_rows(bigint,bigint)', 'ledger.lock_reconciliation(integer)', 'ledger.next_attempt()',
+          'ledger.confirm_rows(bigint,bigint)',
+          'ledger.decide_adjustment(integer,uuid,boolean,uuid,text,jsonb)', 'ledger.lock_reconciliation(integer)', 'ledger.next_attempt()',
           'ledger.periods_json(integer,timestamp with time zone,integer)',
           'ledger.post_adjustment(integer,uuid,text,uuid,text,numeric,text,jsonb)',
+          'ledger.post_entry(integer,uuid,uuid,uuid,numeric,timestamp with time zone,uuid,text,bytea,text,jsonb)',
+          'ledger.propose_entry(integer,uuid,text,text,numeric,timestamp with time zone,uuid,text,text,jsonb)',
+          'ledger.propose_resolution(integer,uuid,bigint[],text,uuid,text,text,jsonb)',
+          'ledger.record_adjustment(ledger.adjustment)',
           'ledger.resolve_breaks(integer,bigint[],text,text,text,text,uuid)',
           'ledger.reverse_transaction(integer,uuid,uuid,uuid,text,text,jsonb)',
           'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)',
