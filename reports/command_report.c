@@ -143,6 +143,20 @@ static bool on_row(void *owner, const PGresult *rows, int row) {
     return render_row(render, rows, row) && render->output->error == 0;
 }
 
+static bool currency_known(struct source *source, const struct report_request *request) {
+    char ledger_id[16];
+    if (request->currency == NULL)
+        return true;
+    (void)snprintf(ledger_id, sizeof(ledger_id), "%d", (int)request->ledger_id);
+    const char *const values[] = {ledger_id, request->currency};
+    PGresult *rows = source_query(source, SETTLE_CURRENCY_SQL, values, 2);
+    const bool known = rows != NULL && strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
+    if (rows != NULL && !known)
+        source_complain("--currency: %s " SETTLE_NO_CURRENCY, request->currency);
+    PQclear(rows);
+    return known;
+}
+
 /* Moments in the past are settled first, so that they never change again. */
 static int print_report(struct source *source, const struct report *report,
                         const struct report_request *request, enum report_format format,
@@ -150,6 +164,8 @@ static int print_report(struct source *source, const struct report *report,
     struct report_parameters parameters;
     report_parameters_fill(request, &parameters);
     const char *moment = settle_moment(request);
+    if (!currency_known(source, request))
+        return EXIT_COULD_NOT_RUN;
     if (moment != NULL && !source_settle(source, moment, request->effective))
         return EXIT_COULD_NOT_RUN;
     if (!source_begin_view(source))

@@ -16,6 +16,8 @@ const char SETTLE_NOTE_SQL[] =
     " WHEN $1::timestamptz > clock_timestamp() - interval '1 second' THEN 'young'"
     " ELSE pg_current_xact_id()::text END";
 const char SETTLE_DONE_SQL[] = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::xid8";
+const char SETTLE_CURRENCY_SQL[] =
+    "SELECT EXISTS (SELECT FROM ledger.asset WHERE ledger_id = $1::integer AND code = $2::text)";
 
 enum settle_note settle_read_note(const char *text) {
     if (strcmp(text, "future") == 0)

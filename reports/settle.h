@@ -1,5 +1,6 @@
 /*
- * settle: from when on a moment in the past never changes again.
+ * settle: what is asked before a report: from when on a moment in the past never changes again, and
+ * whether there is such a currency.
  *
  * By booking time nobody must be able to book before a moment any more when it is reported.  Two
  * statements find out, each in a database transaction of its own; both callers, the tool and
@@ -25,6 +26,12 @@ enum settle_note {
 };
 /* What the first statement's only field says. */
 enum settle_note settle_read_note(const char *text);
+
+/* $1 ledger, $2 a code: true when it is a currency of the ledger.  A report of any other would be
+ * empty, as if nothing had happened. */
+#define SETTLE_CURRENCY_NAME "report_currency"
+extern const char SETTLE_CURRENCY_SQL[];
+#define SETTLE_NO_CURRENCY "is not a currency of this ledger"
 
 /* The moment that a request must wait for, or NULL: it asks for the present. */
 const char *settle_moment(const struct report_request *request);

@@ -44,7 +44,7 @@ struct report_call {
 
 size_t reports_statements(struct db_statement statements[static REPORTS_STATEMENTS_MAX]) {
     size_t count = 0;
-    assert(2 * REPORT_COUNT + 2 <= REPORTS_STATEMENTS_MAX);
+    assert(2 * REPORT_COUNT + 3 <= REPORTS_STATEMENTS_MAX);
     for (size_t i = 0; i < REPORT_COUNT; i++) {
         const struct report *report = &REPORTS[i];
         statements[count++] = (struct db_statement){report->name, report->sql};
@@ -55,6 +55,7 @@ size_t reports_statements(struct db_statement statements[static REPORTS_STATEMEN
     }
     statements[count++] = (struct db_statement){SETTLE_NOTE_NAME, SETTLE_NOTE_SQL};
     statements[count++] = (struct db_statement){SETTLE_DONE_NAME, SETTLE_DONE_SQL};
+    statements[count++] = (struct db_statement){SETTLE_CURRENCY_NAME, SETTLE_CURRENCY_SQL};
     return count;
 }
 
@@ -241,6 +242,26 @@ static void on_done(void *owner, const struct db_result *result) {
 
 /* ---- GET /reports/..., GET /wallet/accounts/{id}/statement ---- */
 
+static void settle_or_run(struct report_call *call) {
+    if (settle_moment(&call->query) != NULL) {
+        settle(call);
+    } else {
+        run_report(call);
+    }
+}
+
+static void on_currency(void *owner, const struct db_result *result) {
+    struct report_call *call = owner;
+    if (!succeeded(call, result)) {
+        release(call);
+    } else if (strcmp(PQgetvalue(result->statements[0], 0, 0), "t") == 0) {
+        settle_or_run(call);
+    } else {
+        http_reply_field(call->request, "currency", SETTLE_NO_CURRENCY);
+        release(call);
+    }
+}
+
 static void start(struct report_call *call) {
     const struct wallet *wallet = call->thread->wallet;
     call->query.ledger_id = wallet->ledger_id;
@@ -250,11 +271,14 @@ static void start(struct report_call *call) {
     }
     http_request_hold(call->request);
     http_on_deadline(call->request, on_deadline, call);
-    if (settle_moment(&call->query) != NULL) {
-        settle(call);
-    } else {
-        run_report(call);
+    if (call->query.currency == NULL) {
+        settle_or_run(call);
+        return;
     }
+    char ledger_id[16];
+    snprintf(ledger_id, sizeof ledger_id, "%d", (int)wallet->ledger_id);
+    const char *const values[] = {ledger_id, call->query.currency};
+    (void)ask(call, SETTLE_CURRENCY_NAME, values, 2, on_currency);
 }
 
 static struct report_call *call_create(struct http_request *request, const char *name) {

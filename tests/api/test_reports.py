@@ -357,6 +357,22 @@ def test_wrong_parameters(reader, report, query, field):
     assert_invalid(reader.get(report, **query), field)
 
 
+def test_unknown_currencies(reader, books, database):
+    """An empty report would say that nothing had happened."""
+    for name in (*NAMES, "breaks", "reconciliation"):
+        answer = reader.get(name, currency="XQZ")
+        if name == "reconciliation":
+            assert answer.status_code == 422
+        else:
+            assert_invalid(answer, "currency")
+    assert_invalid(reader.get("statement", account="assets:settlement:RUB", currency="XQZ"), "currency")
+    account, (user, _) = next(iter(books.accounts.items()))
+    answer = user.http.get(f"/wallet/accounts/{account}/statement", params={"currency": "XQZ"})
+    assert_invalid(answer, "currency")
+    done = run_tool(database, "trial-balance", "--currency", "XQZ")
+    assert (done.returncode, done.stdout) == (2, b"") and b"--currency: XQZ" in done.stderr
+
+
 def test_unknown_accounts(reader, books):
     for account in (NOBODY, "nothing", "x' OR 'x'='x", "é"):
         assert_problem(reader.get("statement", account=account), 404, "Account not found")
