@@ -195,7 +195,8 @@ published_keys() {
 machine_check_tls() {
     local front=https://$host_address path status
     CURL_CA_BUNDLE=$work/tls.crt "$clone/ops/smoke" --auth "$front" --wallet "$front"
-    for path in /metrics /readyz /internal/revocations /auth_api/metrics /auth_api/internal/revocations; do
+    for path in /metrics /readyz /%6detrics /internal/revocations /auth_api/metrics /auth_api/%72eadyz \
+        /auth_api/internal/revocations /auth_api/%69nternal/revocations; do
         status=$(curl -s --noproxy '*' --cacert "$work/tls.crt" -o /dev/null -w '%{http_code}' "$front$path")
         [[ $status == 404 ]] || die "the front answers $path with $status"
     done
