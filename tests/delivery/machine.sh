@@ -212,7 +212,7 @@ machine_check_backup() {
     local backup
     on_host_console_input sh -c 'cat >/root/backup' <"$clone/ops/backup"
     on_host_console_input sh -c 'cat >/root/restore' <"$clone/ops/restore"
-    backup=$(on_host_console env ENGINE=podman bash /root/backup --container pacioli_postgres --to /backup \
+    backup=$(on_host_console bash /root/backup --container pacioli_postgres --to /backup \
         2>"$work/log/backup.log") || die "no backup: $(tail -n 5 "$work/log/backup.log")"
     on_host_console sh -c 'podman exec -i -u postgres pacioli_postgres bash -s -- \
         --from /backup --to /backup/restored </root/restore' >"$work/log/restore.log" ||
