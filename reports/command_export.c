@@ -1,7 +1,8 @@
 /*
  * Design.  A position is a booking time in microseconds since 1970.  The export waits until nobody
  * can book before its end any more (settle.h); from then on the same range has the same bytes, for
- * ever, and the next export begins at the `to` of this one.
+ * ever, and the next export begins at the `to` of this one.  Settling takes a second; if the range
+ * ends now, what was booked before that is written meanwhile.
  *
  * Rows stream through; a transaction is held until its last entry, so that declarations can go
  * before it.
@@ -23,6 +24,7 @@
 
 #define TRANSACTION_BYTES_MAX (32U << 20)
 #define US_PER_DAY            86400000000LL
+#define SETTLING_US           1100000 /* a little more than what settle.h waits for */
 #define PROGRESS_EVERY_ROWS   4096
 #define PROGRESS_BAR          30
 
@@ -43,6 +45,7 @@ struct run {
     struct output held;   /* the transaction at hand */
     bool progress;
     int64_t first_position, last_position;
+    int64_t asked_at; /* the database's time then */
     time_t shown_at;
 };
 
@@ -91,8 +94,8 @@ static bool read_position(const char *option, const char *text, char room[static
     return false;
 }
 
-static bool read_range(const struct arguments *given, struct source *source,
-                       struct export *export) {
+static bool read_range(const struct arguments *given, struct source *source, struct run *run) {
+    struct export *export = &run->export;
     char rooms[2][MOMENT_TEXT_SIZE];
     const char *values[4] = {0};
     if (!read_position("--from", given->from, rooms[0], &values[0], &values[1]) ||
@@ -102,12 +105,13 @@ static bool read_range(const struct arguments *given, struct source *source,
         source,
         "SELECT coalesce($1::bigint, (extract(epoch FROM $2::timestamptz) * 1000000)::bigint, 0),"
         " coalesce($3::bigint, (extract(epoch FROM coalesce($4::timestamptz, clock_timestamp()))"
-        " * 1000000)::bigint)",
+        " * 1000000)::bigint), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
         values, 4);
     if (rows == NULL)
         return false;
     export->from = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
     export->to = strtoll(PQgetvalue(rows, 0, 1), NULL, 10);
+    run->asked_at = strtoll(PQgetvalue(rows, 0, 2), NULL, 10);
     PQclear(rows);
     bool good = export->from <= export->to;
     if (!good)
@@ -220,9 +224,10 @@ static bool on_closing(void *owner, const struct export_row *row) {
 
 /* From memory, as long as no account that moved has been forgotten. */
 static bool write_closings(struct run *run, struct source *source) {
+    const struct export_query query = {EXPORT_CLOSINGS, false, run->export.from, run->export.to};
     output_text(&run->stream, "\n");
     if (run->accounts.forgotten)
-        return export_rows(source, &run->accounts, EXPORT_CLOSINGS, &run->export, on_closing, run);
+        return export_rows(source, &run->accounts, &query, on_closing, run);
     size_t count;
     struct export_account **moved = export_accounts_moved(&run->accounts, &count);
     bool good = true;
@@ -242,30 +247,58 @@ static bool set_memory(struct source *source) {
     return rows != NULL;
 }
 
+/* A view of its own, in which everything before that moment stands. */
+static bool begin_settled_view(struct run *run, struct source *source, int64_t to) {
+    char moment[EXPORT_TIME_TEXT];
+    export_time(&run->export.clock, to, moment);
+    return source_settle(source, moment, false) && source_begin_view(source) && set_memory(source);
+}
+
+static bool write_beginning(struct run *run, struct source *source) {
+    struct export *export = &run->export;
+    const struct export_query query = {EXPORT_OPENINGS, false, export->from, export->to};
+    export->output = &run->stream;
+    if (export->format->begin != NULL)
+        export->format->begin(export);
+    return !export->format->openings || export->from == 0 ||
+           export_rows(source, &run->accounts, &query, on_opening, run);
+}
+
+static bool write_entries(struct run *run, struct source *source, int64_t from, int64_t to) {
+    const struct export_query query = {EXPORT_ENTRIES, run->export.format->details, from, to};
+    return export_rows(source, &run->accounts, &query, on_entry, run);
+}
+
+/*
+ * Up to where the range is written first, while its last second settles.  Opening balances are
+ * those of all accounts that move in the range: they need the whole of it.
+ */
+static int64_t first_part_end(const struct run *run) {
+    const struct export *export = &run->export;
+    int64_t settled = run->asked_at - SETTLING_US;
+    bool openings = export->format->openings && export->from > 0;
+    return openings || settled >= export->to || settled <= export->from ? export->to : settled;
+}
+
 static bool stream_journal(struct run *run, struct source *source) {
     struct export *export = &run->export;
-    const struct export_format *format = export->format;
-    export->output = &run->stream;
-    if (format->begin != NULL)
-        format->begin(export);
-    if (format->openings && export->from > 0 &&
-        !export_rows(source, &run->accounts, EXPORT_OPENINGS, export, on_opening, run))
+    int64_t end = first_part_end(run);
+    if (!begin_settled_view(run, source, end) ||
+        !export_accounts_open(&run->accounts, source, export->format, (size_t)run->remember) ||
+        !write_beginning(run, source) || !write_entries(run, source, export->from, end))
         return false;
-    if (!export_rows(source, &run->accounts, EXPORT_ENTRIES, export, on_entry, run))
+    if (end < export->to &&
+        (!source_end_view(source) || !begin_settled_view(run, source, export->to) ||
+         !export_accounts_follow(&run->accounts, source) ||
+         !write_entries(run, source, end, export->to)))
         return false;
     end_transaction(run);
     export->output = &run->stream;
-    return !format->closings || run->manifest.entries == 0 || write_closings(run, source);
+    return !export->format->closings || run->manifest.entries == 0 || write_closings(run, source);
 }
 
 static int run_export(struct run *run, struct source *source, const char *manifest_path) {
-    char moment[EXPORT_TIME_TEXT];
-    export_time(&run->export.clock, run->export.to, moment);
-    if (!source_settle(source, moment, false) || !source_begin_view(source) || !set_memory(source))
-        return EXIT_COULD_NOT_RUN;
-    bool good =
-        export_accounts_open(&run->accounts, source, run->export.format, (size_t)run->remember) &&
-        stream_journal(run, source);
+    bool good = stream_journal(run, source);
     export_accounts_free(&run->accounts);
     if ((good && !output_flush(&run->stream)) || run->stream.error != 0) {
         source_complain("the export cannot be written: %s", strerrordesc_np(run->stream.error));
@@ -315,9 +348,8 @@ int command_export(int argc, char **argv) {
     run.stream.owner = &run.manifest;
     status = EXIT_COULD_NOT_RUN;
     if (export_manifest_begin(&run.manifest)) {
-        status = read_range(&given, &source, &run.export)
-                     ? run_export(&run, &source, given.manifest)
-                     : EXIT_USAGE;
+        status = read_range(&given, &source, &run) ? run_export(&run, &source, given.manifest)
+                                                   : EXIT_USAGE;
     }
     export_manifest_free(&run.manifest);
     output_free(&run.held);

@@ -32,6 +32,11 @@ bool export_accounts_open(struct export_accounts *accounts, struct source *sourc
     return source_open_beside(source, &accounts->source);
 }
 
+bool export_accounts_follow(struct export_accounts *accounts, struct source *source) {
+    source_close(&accounts->source);
+    return source_open_beside(source, &accounts->source);
+}
+
 static void forget_all(struct export_accounts *accounts) {
     for (size_t i = 0; accounts->count > 0 && i <= accounts->slot_mask; i++) {
         struct export_account *account = accounts->slots[i];

@@ -29,6 +29,9 @@ __attribute__((warn_unused_result)) bool export_accounts_open(struct export_acco
                                                               struct source *source,
                                                               const struct export_format *format,
                                                               size_t remember);
+/* Sees from now on what `source` sees; what is remembered stays, an account never changes. */
+__attribute__((warn_unused_result)) bool export_accounts_follow(struct export_accounts *accounts,
+                                                                struct source *source);
 void export_accounts_free(struct export_accounts *accounts);
 /* Forgets all when there are too many.  What export_accounts_find gave is gone then. */
 void export_accounts_tidy(struct export_accounts *accounts);

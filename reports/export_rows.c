@@ -178,14 +178,14 @@ struct stream {
     } rows[WINDOW_ROWS];
 };
 
-static bool begin_copy(struct source *source, enum export_part part, const struct export *export) {
+static bool begin_copy(struct source *source, const struct export_query *query) {
     char sql[2048];
-    const char *query =
-        part == EXPORT_ENTRIES && export->format->details ? ENTRIES_WITH_DETAILS : QUERIES[part];
+    bool details = query->part == EXPORT_ENTRIES && query->details;
+    const char *text = details ? ENTRIES_WITH_DETAILS : QUERIES[query->part];
     /* -Wformat-nonliteral: the queries are ours, all with the same three numbers. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int length = snprintf(sql, sizeof(sql), query, source->ledger_id, export->from, export->to);
+    int length = snprintf(sql, sizeof(sql), text, source->ledger_id, query->from, query->to);
 #pragma GCC diagnostic pop
     if (length < 0 || (size_t)length >= sizeof(sql))
         return false;
@@ -287,15 +287,15 @@ static bool pass_on(struct stream *stream, size_t number,
     return false;
 }
 
-bool export_rows(struct source *source, struct export_accounts *accounts, enum export_part part,
-                 const struct export *export,
+bool export_rows(struct source *source, struct export_accounts *accounts,
+                 const struct export_query *query,
                  bool (*on_row)(void *owner, const struct export_row *row), void *owner) {
-    if (!begin_copy(source, part, export))
+    if (!begin_copy(source, query))
         return false;
     struct stream *stream = memory_allocate(1, sizeof(*stream));
     stream->source = source;
     stream->accounts = accounts;
-    stream->part = part;
+    stream->part = query->part;
     bool good = true;
     while (good && !stream->over) {
         export_accounts_tidy(accounts);

@@ -14,13 +14,19 @@ enum export_part {
     EXPORT_CLOSINGS, /* balances at its end, of accounts that move in it, by code */
 };
 
+struct export_query {
+    enum export_part part;
+    bool details;     /* of the transactions, as in struct export_format */
+    int64_t from, to; /* positions */
+};
+
 /*
  * Calls back with each row; on_row returns false to stop.  False: stopped, or failed, after a
  * message on standard error.
  */
 __attribute__((warn_unused_result)) bool
-export_rows(struct source *source, struct export_accounts *accounts, enum export_part part,
-            const struct export *export, bool (*on_row)(void *owner, const struct export_row *row),
-            void *owner);
+export_rows(struct source *source, struct export_accounts *accounts,
+            const struct export_query *query,
+            bool (*on_row)(void *owner, const struct export_row *row), void *owner);
 
 #endif

@@ -180,6 +180,12 @@ bool source_begin_view(struct source *source) {
     return rows != NULL;
 }
 
+bool source_end_view(struct source *source) {
+    PGresult *rows = source_query(source, "COMMIT", NULL, 0);
+    PQclear(rows);
+    return rows != NULL;
+}
+
 bool source_open_beside(struct source *source, struct source *beside) {
     PGresult *rows = source_query(source, "SELECT pg_export_snapshot()", NULL, 0);
     if (rows == NULL)

@@ -43,8 +43,9 @@ void source_close(struct source *source);
 __attribute__((warn_unused_result)) bool source_open_beside(struct source *source,
                                                             struct source *beside);
 
-/* BEGIN READ ONLY, REPEATABLE READ. */
+/* BEGIN READ ONLY, REPEATABLE READ; and its end. */
 __attribute__((warn_unused_result)) bool source_begin_view(struct source *source);
+__attribute__((warn_unused_result)) bool source_end_view(struct source *source);
 /*
  * Waits until nothing can be booked before that moment any more, at most 15 s.  By effective time
  * a moment may lie ahead.  Outside of a transaction.

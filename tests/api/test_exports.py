@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
@@ -15,7 +16,7 @@ from decimal import Decimal
 import pytest
 
 from support import plain_text
-from support.api import assert_ok, new_key
+from support.api import User, assert_ok, new_key
 from support.books import CURRENCIES, Books, make_currencies, run_tool
 from support.plain_text import PLAIN
 from support.service import Service, base_environment
@@ -166,6 +167,32 @@ def test_a_range_is_always_the_same_bytes(database, service, books, secret, tmp_
     again, its_manifest = with_manifest(database, tmp_path, name, *range_of(manifest))
     assert again == first and its_manifest == manifest
     assert export(database, name, "--to", moment_of(manifest["to"])) == first
+
+
+def test_a_range_that_ends_now_is_whole(database, service, secret, tmp_path):
+    """While others post: what is booked in its last second comes behind the rest, and all of it."""
+    over = threading.Event()
+
+    def post():
+        user = User(service, secret)
+        account = user.account()
+        while not over.is_set():
+            assert_ok(user.deposit(account, "0.01"))
+        user.http.close()
+
+    writers = [threading.Thread(target=post) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    try:
+        taken = [with_manifest(database, tmp_path, name) for name in ("hledger", "jsonl", "beancount")]
+    finally:
+        over.set()
+        for writer in writers:
+            writer.join()
+    for text, manifest in taken:
+        last = manifest["to"] - 1_000_000
+        assert export(database, "csv", "--from", str(last), "--to", str(manifest["to"])).count(b"\n") > 10
+        assert export(database, manifest["format"], *range_of(manifest)) == text
 
 
 def test_accounts_that_are_forgotten_change_nothing(database, books, tmp_path):
