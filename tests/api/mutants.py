@@ -28,6 +28,7 @@ def mutant(name, path, old, new, file, chosen):
 
 POSTING = "ledger_core/engine/posting.c"
 BATCH = "ledger_core/journal/batch.c"
+CHECK, PLAIN, PROOF = ("reports/command_check.c", "reports/sql/check_plain.sql", "reports/sql/check_proof.sql")
 MUTANTS = [
     mutant("funds_not_checked", POSTING,
            "    return below_floor(&batch->accounts[leg->account], leg->amount > 0, leg->balance_after);",
@@ -220,6 +221,31 @@ MUTANTS = [
            "#define ROWS_MAX       2000000", "test_reports.py", "too_large"),
     mutant("formula_as_it_is", "reports/render.c", 'strchr("=+-@\\t\\r", *text) != NULL',
            'strchr("~", *text) != NULL', "test_reports.py", "formula"),
+    Mutant("plain_balances_not_hashed", [
+        (PLAIN, "hashint4extended(e.seq, $2::bigint) # e.balance_after)", "hashint4extended(e.seq, $2::bigint))"),
+        (PLAIN, "hashint4extended(e.seq - 1, $2::bigint) # (e.balance_after - e.amount))",
+         "hashint4extended(e.seq - 1, $2::bigint))"),
+        (PLAIN, "hashint4extended(b.entries::integer, $2::bigint) # b.posted::bigint)",
+         "hashint4extended(b.entries::integer, $2::bigint))")],
+        ("test_check.py", "running and plain")),
+    mutant("plain_debits_allowed", PLAIN, "FILTER (WHERE e.balance_after <= 0 OR", "FILTER (WHERE true OR",
+           "test_check.py", "moment and plain"),
+    mutant("plain_amounts_not_paired", PLAIN,
+           "THEN uuid_hash_extended(e.transaction_id, $2::bigint # e.amount)\n"
+           "                           # uuid_hash_extended(e.transaction_id, ~$2::bigint)\n"
+           "                      ELSE uuid_hash_extended(e.transaction_id, $2::bigint # -e.amount) END)",
+           "THEN uuid_hash_extended(e.transaction_id, ~$2::bigint) ELSE 0 END)",
+           "test_check.py", "exchanged and plain"),
+    mutant("proof_without_currencies", PROOF, "hashtextextended(a.asset, $2::bigint) AS asset_seed",
+           "$2::bigint AS asset_seed", "test_check.py", "between_currencies"),
+    mutant("proof_without_floors", PROOF, "e.steps = s.steps AND e.beyond = 0", "e.steps = s.steps",
+           "test_check.py", "moment and five"),
+    mutant("bad_run_is_believed", CHECK, "AND r.differences = 0", "",
+           "test_check.py", "history"),
+    mutant("writer_in_progress_is_forgotten", CHECK, "SELECT pg_snapshot_xmin(pg_current_snapshot())",
+           "SELECT pg_snapshot_xmax(pg_current_snapshot())", "test_check.py", "writer_in_progress"),
+    mutant("differences_exit_0", CHECK, "return check->differences == 0 ? 0 : EXIT_DIFFERENCES;", "return 0;",
+           "test_check.py", "snapshot and one"),
 ]
 
 
