@@ -237,7 +237,8 @@ static bool record(struct check *check) {
     struct output findings;
     output_to_memory(&findings, FINDINGS_BYTES_MAX);
     output_text(&findings, "[");
-    output_bytes(&findings, check->json.bytes, check->json.length);
+    if (check->json.length > 0)
+        output_bytes(&findings, check->json.bytes, check->json.length);
     output_bytes(&findings, "]", sizeof("]"));
     const char *const values[] = {check->ledger_id,
                                   check->full ? "full" : "incremental",
@@ -270,7 +271,8 @@ static bool print_result(const struct check *check) {
         &output, "ledger %s, %s check: %" PRId64 " transactions, %" PRId64 " entries: %s\n",
         check->source->ledger_name, check->full ? "full" : "incremental", check->transactions,
         check->entries, check->differences == 0 ? "clean" : "differences");
-    output_bytes(&output, check->text.bytes, check->text.length);
+    if (check->text.length > 0) /* without findings there is not even a buffer */
+        output_bytes(&output, check->text.bytes, check->text.length);
     bool good = output_flush(&output);
     if (!good)
         source_complain("the result cannot be written: %s", strerrordesc_np(output.error));
