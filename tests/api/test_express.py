@@ -235,7 +235,7 @@ def test_rows_are_found_by_key_or_by_address(databases):
         for name, value in re.findall(r"-c (\w+)=(\w+)", options):
             connection.execute(f"SET {name} = {value}")
         scans = {}
-        for name in ("lock", "accounts", "keys", "snapshots", "write", "fence"):
+        for name in ("lock", "accounts", "keys", "closed", "snapshots", "write", "fence"):
             connection.execute(f"PREPARE {name} AS {statements[name]}".encode())
             count = max(int(number) for number in re.findall(r"\$(\d+)", statements[name]))
             plan = connection.execute(

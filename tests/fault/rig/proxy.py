@@ -19,6 +19,7 @@ and answers each with one:
                  PostgreSQL knows nothing of it until then; with "kill": PID that process, whose
                  connection it is, is killed rather than told of the loss; with "statement": NAME
                  of that prepared statement instead, which is a transaction of its own
+    {"do": "deliver", "door": 0}                         what is late (or stale) is delivered now
     {"do": "calm", "door": 0}                            takes back whatever has not happened yet
     {"do": "fired"}                                      {"reply": 3, "request": 1, "cut": 2}
 
@@ -48,6 +49,7 @@ class Door:
     def __init__(self, number):
         self.number = number
         self.links = set()
+        self.late_links = []
         self.delay_s = 0.0
         self.hold = False
         self.calm()
@@ -169,11 +171,15 @@ class Link:
             os.kill(commit["kill"], signal.SIGKILL)
         drop(self.client, commit["reset"])
         if commit["mode"] in ("late", "stale"):
+            self.door.late_links.append(self)
             loop.call_later(commit["hold_s"], self.deliver_late)
         else:
             loop.call_later(commit["hold_s"], self.end, False)
 
     def deliver_late(self):
+        if self not in self.door.late_links:
+            return
+        self.door.late_links.remove(self)
         if self.server is not None and not self.server.is_closing():
             self.server.write(self.late)
         loop.call_later(0.5, self.end, False)
@@ -278,6 +284,9 @@ def obey(order):
         door.cut = order
     elif order["do"] == "commit":
         door.commit = order
+    elif order["do"] == "deliver":
+        for link in list(door.late_links):
+            link.deliver_late()
     elif order["do"] == "calm":
         door.calm()
     return {}
