@@ -11,7 +11,7 @@ PASSWORD = "correct horse battery"
 
 
 def read():
-    """{number: [tests]}; None: not asked for."""
+    """{number: [tests]}"""
     attacks, number = {}, None
     for line in (TESTS / "api" / "attacks.txt").read_text().splitlines():
         if line.startswith("    "):
@@ -19,7 +19,7 @@ def read():
         elif line and not line.startswith("#"):
             number, _, text = line.partition(" ")
             assert number not in attacks and text, line
-            attacks[number] = None if text.startswith("not asked for: ") else []
+            attacks[number] = []
     return attacks
 
 
@@ -37,9 +37,8 @@ def exists(test):
 def test_every_attack_has_its_tests():
     attacks = read()
     assert list(attacks) == CATALOGUE
-    assert [number for number, tests in attacks.items() if tests == []] == []
-    assert [number for number, tests in attacks.items() if tests is None] == ["A-27"]
-    missing = [test for tests in attacks.values() for test in tests or () if not exists(test)]
+    assert [number for number, tests in attacks.items() if not tests] == []
+    missing = [test for tests in attacks.values() for test in tests if not exists(test)]
     assert missing == []
 
 

@@ -274,9 +274,14 @@ def _(scene):
 class WalletScene(Scene):
     def __init__(self, service, database, secret):
         super().__init__(service, database)
-        self.ids = {role: str(uuid.uuid4()) for role in ("user", "operator", "auditor")}
-        self.tokens = {role: tokens.access_token(self.ids[role], secret, roles=[role])
-                       for role in self.ids}
+        self.ids = {who: str(uuid.uuid4()) for who in ("user", "operator", "colleague", "auditor")}
+        self.tokens = {who: tokens.access_token(
+            self.ids[who], secret, roles=["operator" if who == "colleague" else who])
+            for who in self.ids}
+        database.execute("""WITH a AS (INSERT INTO ledger.account (ledger_id, id, asset, class, code)
+                VALUES (1, gen_random_uuid(), 'RUB', 'expense', 'expenses:bank:RUB')
+                RETURNING ledger_id, id)
+            INSERT INTO ledger.balance (ledger_id, account_id) SELECT ledger_id, id FROM a""")
 
     def call(self, client, role, method, path, **more):
         return client.request(method, path, headers=bearer(self.tokens[role]), **more)
@@ -288,6 +293,20 @@ class WalletScene(Scene):
         return assert_ok(self.call(client, "operator", "POST",
                                    f"/wallet/accounts/{account}/{action}",
                                    json={"reason": "a scenario"}))
+
+    def propose(self, client):
+        return assert_ok(self.call(client, "operator", "POST", "/reports/adjustments", json={
+            "debit": "expenses:bank:RUB", "credit": "assets:settlement:RUB", "amount": "1.00",
+            "reason": "a scenario", "idempotency_key": new_key()}))["adjustment"]
+
+    def decide(self, client, action):
+        """By somebody else than who has proposed it."""
+        adjustment = self.propose(self.plain)
+        assert_ok(self.call(client, "colleague", "POST",
+                            f"/reports/adjustments/{adjustment}/{action}",
+                            json={"reason": "a decision"}))
+        return {"actor": self.ids["colleague"], "subject": adjustment, "outcome": "success",
+                "reason": "a decision"}
 
     def done(self, subject, **detail):
         return {"actor": self.ids["operator"], "subject": subject, "outcome": "success",
@@ -341,6 +360,23 @@ def _(scene):
         "to": moment.strftime("%Y-%m-%dT%H:%M:%SZ"), "reason": "a scenario"})
     assert answer.status_code == 200, answer.text
     return {"actor": scene.ids["operator"], "outcome": "success", "reason": "a scenario"}
+
+
+@scenario("wallet", "adjustment_proposed")
+def _(scene):
+    adjustment = scene.propose(scene.marked)
+    return {"actor": scene.ids["operator"], "subject": adjustment, "outcome": "success",
+            "reason": "a scenario"}
+
+
+@scenario("wallet", "adjustment_approved")
+def _(scene):
+    return scene.decide(scene.marked, "approve")
+
+
+@scenario("wallet", "adjustment_rejected")
+def _(scene):
+    return scene.decide(scene.marked, "reject")
 
 
 @scenario("wallet", "authz_fail")
