@@ -3,7 +3,6 @@ PostgreSQL, which here writes down every statement with all of its parameters, o
 wrong. What PostgreSQL is not given, it cannot tell."""
 
 import base64
-import os
 import secrets
 import subprocess
 import threading
@@ -338,10 +337,13 @@ def quiet(databases, auth_settings, folder):
     service.stop()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of a service")
 def test_what_was_used_does_not_stay_in_memory(quiet):
     """Passwords, refresh tokens and client secrets are wiped where they were read, used and answered."""
     service, database = quiet
+    try:
+        open(f"/proc/{service.process.pid}/mem", "rb").close()
+    except PermissionError:  # it is not dumpable: root alone may, and not in every container
+        pytest.skip("the memory of a service cannot be read here")
     auth, name = Auth(service), new_name()
     texts = {what: f"canary-{secrets.token_hex(12)}" for what in (
         "password", "wrong", "refused", "new", "not JSON")}
