@@ -8,8 +8,8 @@
  *
  *   - the line has a reference of the form that one of the entry's has, and another text: it names
  *     something else of that kind;
- *   - one of the two, with another item of its side, makes an amount of the other side: then it is
- *     a part of a sum as well as a pair;
+ *   - one of the two, with another item of its side, makes an amount of the other side, and neither
+ *     of those has an equal: then it is a part of a sum as well as a pair;
  *   - the account's own habits: where pass 1 has found many pairs, none or hardly one of them so
  *     many days apart.
  *
@@ -115,22 +115,61 @@ static bool is_open(const struct side *side, size_t index) {
     return !side->matched[index] && !side->named[index] && !side->items[index]->reversal;
 }
 
-/* Does it make, with one more of its side, something of the other? */
-static bool is_part(const struct matching *matching, int of, size_t index) {
-    const struct side *side = &matching->sides[of], *others = &matching->sides[1 - of];
-    const struct match_item *item = side->items[index];
-    const int days = matching->rules->window_days;
-    for (size_t i = 0; i < others->count; i++) {
-        const struct match_item *whole = others->items[i];
-        struct match_item rest = {.on = whole->on};
-        if (!is_open(others, i) || matching_gap(item, whole) > days ||
-            !money_subtract(whole->amount, item->amount, &rest.amount) || rest.amount == 0 ||
-            (rest.amount < 0) != (item->amount < 0)) {
-            continue;
+/* The items of each side that are open, and without an equal on the other. */
+struct lonely {
+    bool *is[SIDES];
+    size_t *items[SIDES];
+    size_t count[SIDES];
+};
+
+static void find_lonely(const struct matching *matching, struct lonely *lonely) {
+    for (int s = 0; s < SIDES; s++) {
+        const struct side *side = &matching->sides[s];
+        lonely->is[s] = memory_allocate(side->count, sizeof(bool));
+        lonely->items[s] = memory_allocate(side->count, sizeof(size_t));
+        lonely->count[s] = 0;
+        for (size_t i = 0; i < side->count; i++) {
+            lonely->is[s][i] = is_open(side, i) && !matching_has_equal(matching, s, i);
+            if (lonely->is[s][i]) {
+                lonely->items[s][lonely->count[s]++] = i;
+            }
         }
-        const struct neighbours found = matching_neighbours(side, &rest, days);
-        const size_t itself = rest.amount == item->amount ? 1 : 0;
-        if (found.unmatched > itself && (itself == 1 || is_open(side, found.one))) {
+    }
+}
+
+static void release_lonely(struct lonely *lonely) {
+    for (int s = 0; s < SIDES; s++) {
+        free(lonely->is[s]);
+        free(lonely->items[s]);
+    }
+}
+
+/* Is there a lonely item of that amount and about that day? */
+static bool has_lonely(const struct side *side, const bool *is_lonely,
+                       const struct match_item *wanted, int days) {
+    const size_t end = lower_bound(side, wanted->amount, (int64_t)wanted->on + days + 1);
+    for (size_t i = lower_bound(side, wanted->amount, (int64_t)wanted->on - days); i < end; i++) {
+        if (is_lonely[side->by_amount[i]]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does it make, with one more of its side, something of the other, both of which nothing else
+ * explains? */
+static bool is_part(const struct matching *matching, const struct lonely *lonely, int of,
+                    size_t index) {
+    const struct side *others = &matching->sides[1 - of];
+    const struct match_item *item = matching->sides[of].items[index];
+    const int days = matching->rules->window_days;
+    for (size_t i = 0; i < lonely->count[1 - of]; i++) {
+        const struct match_item *whole = others->items[lonely->items[1 - of][i]];
+        struct match_item rest = {.on = whole->on};
+        if (matching_gap(item, whole) <= days &&
+            money_subtract(whole->amount, item->amount, &rest.amount) && rest.amount != 0 &&
+            (rest.amount < 0) == (item->amount < 0) &&
+            has_lonely(&matching->sides[of], lonely->is[of], &rest, days)) {
             return true;
         }
     }
@@ -193,12 +232,14 @@ static size_t find_entry(const struct matching *matching, size_t line) {
 void match_amounts(struct matching *matching) {
     const struct side *lines = &matching->sides[LINES];
     struct pair *pairs = memory_allocate(lines->count, sizeof(*pairs));
+    struct lonely lonely;
     size_t count = 0;
     learn_habits(matching);
+    find_lonely(matching, &lonely);
     for (size_t i = 0; i < lines->count; i++) {
         const size_t entry = find_entry(matching, i);
         if (entry != MATCH_NONE && !matching_contradicts(matching, i, entry) &&
-            !is_part(matching, LINES, i) && !is_part(matching, ENTRIES, entry)) {
+            !is_part(matching, &lonely, LINES, i) && !is_part(matching, &lonely, ENTRIES, entry)) {
             pairs[count++] = (struct pair){i, entry};
         }
     }
@@ -208,4 +249,5 @@ void match_amounts(struct matching *matching) {
         matching_add(matching, group, ENTRIES, pairs[i].entry);
     }
     free(pairs);
+    release_lonely(&lonely);
 }
