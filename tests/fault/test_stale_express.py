@@ -66,9 +66,14 @@ def test_what_may_still_be_posted_is_not_unavailable(bank, express):
     assert transactions_of(bank.database, [key]) == {key: 1}
 
 
-def die_with_batch(bank, hold_s):
-    """The service is killed when its next express batch is under way, which arrives hold_s later."""
-    lose_batch(bank, hold_s, kill=bank.service.process.pid)
+def die_with_batch(bank):
+    """The service is killed when its next express batch is under way, which waits for deliver()."""
+    lose_batch(bank, 600, kill=bank.service.process.pid)
+
+
+def deliver(bank):
+    bank.proxy.tell("deliver", door=0)
+    wait_delivered(0)
 
 
 def unanswered(work):
@@ -100,14 +105,14 @@ def test_a_refusal_by_the_next_process_is_not_posted_afterwards(bank, express):
     wait_queued(bank, 1)
     withdrawal = unanswered(lambda: user.withdraw(account, amount, keys[1]))
     wait_queued(bank, 2)
-    die_with_batch(bank, 2)
+    die_with_batch(bank)
     bank.proxy.tell("set", door=0)
     assert_ok(first())
     answers = [deposit(), withdrawal()]
     if was_lost(bank):
         succeed(bank)
         answer = user.withdraw(account, amount, keys[1])
-        wait_delivered(2)
+        deliver(bank)
         assert answer.status_code != 400 or keys[1] not in transactions_of(bank.database, keys)
     else:  # their order matters, so they were not sent by express
         assert all(assert_ok(answer) for answer in answers)
@@ -118,7 +123,7 @@ def test_a_group_refused_by_the_next_process_is_not_posted_afterwards(bank, expr
     one that is refused."""
     user, account = express
     key, before = new_key(), float(user.balance(account))
-    die_with_batch(bank, 2)
+    die_with_batch(bank)
     assert unanswered(lambda: user.deposit(account, "5", key))() is None
     assert was_lost(bank)
     succeed(bank)
@@ -129,7 +134,7 @@ def test_a_group_refused_by_the_next_process_is_not_posted_afterwards(bank, expr
     answer = user.http.post("/wallet/batch", json={"atomic": True, "operations": operations})
     statuses = [result["status"] for result in answer.json()["results"]]
     assert all(status >= 400 for status in statuses), answer.text
-    wait_delivered(2)
+    deliver(bank)
     assert transactions_of(bank.database, [key]) == {}
     assert float(user.balance(account)) == before
     assert_ok(user.deposit(account, "5", key))
@@ -138,10 +143,10 @@ def test_a_group_refused_by_the_next_process_is_not_posted_afterwards(bank, expr
 def test_the_next_process_posts_it_and_the_old_one_fails(bank, express):
     user, account = express
     key, before = new_key(), float(user.balance(account))
-    die_with_batch(bank, 2)
+    die_with_batch(bank)
     assert unanswered(lambda: user.deposit(account, "5", key))() is None
     succeed(bank)
     assert float(assert_ok(user.deposit(account, "5", key))["new_balance"]) == before + 5
-    wait_delivered(2)
+    deliver(bank)
     assert transactions_of(bank.database, [key]) == {key: 1}
     assert float(user.balance(account)) == before + 5
