@@ -43,5 +43,7 @@ function(pacioli_unit_test module)
     pacioli_common(test_${module})
     add_test(NAME unit_${module} COMMAND test_${module}
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(unit_${module} PROPERTIES LABELS unit TIMEOUT ${arg_TIMEOUT_S})
+    # Check's own limit, of 4 s a test, is too short for sanitizers on a busy machine.
+    set_tests_properties(unit_${module} PROPERTIES LABELS unit TIMEOUT ${arg_TIMEOUT_S}
+        ENVIRONMENT CK_DEFAULT_TIMEOUT=60)
 endfunction()

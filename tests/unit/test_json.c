@@ -384,20 +384,21 @@ START_TEST(places_stay_bounded_and_plain) {
 }
 END_TEST
 
-static int64_t now_us(void) {
+/* Of this process: others may want the cores, too. */
+static int64_t cpu_us(void) {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* The shortest of several runs: the machine is shared. */
+/* The shortest of several runs: caches are shared. */
 static int64_t read_time_us(const char *text, size_t length, size_t nodes_max, bool accepted) {
     int64_t best = INT64_MAX;
     for (int run = 0; run < 10; run++) {
         struct json_error error;
-        const int64_t start = now_us();
+        const int64_t start = cpu_us();
         struct json_document *document = json_read(text, length, nodes_max, &error);
-        const int64_t took = now_us() - start;
+        const int64_t took = cpu_us() - start;
         ck_assert_int_eq(document != NULL, accepted);
         json_free(document);
         best = took < best ? took : best;
