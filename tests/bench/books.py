@@ -7,7 +7,10 @@ A journal is filled with valid entries, then every task runs once a round, in tu
 that does not count. Medians: `ledger_report check --full` against `SELECT sum(amount)` over the same
 entries, each export against `COPY ledger.entry TO STDOUT`, the trial balance against itself when the
 journal had a tenth of the entries, and the most memory that the tool had. Ends with 1 when a goal is
-missed."""
+missed.
+
+Processor time is that of server and tool together: on a machine that others use, too, its ratios say more than
+those of the clock, by which the goals are judged."""
 
 import argparse
 import contextlib
@@ -48,6 +51,36 @@ def memory_peak_mib(pid):
         return 0.0
     found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)  # a process that ended has none
     return int(found.group(1)) / 1024 if found else 0.0
+
+
+class ProcessorTime:
+    """Seconds that the server's processes, living and ended, and our own children have used."""
+
+    def __init__(self, server):
+        self.postmaster = int((server.folder / "postgres/data/postmaster.pid").read_text().split()[0])
+
+    @staticmethod
+    def fields(pid):
+        """From the state on: what stands behind the name in parentheses."""
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+    def living(self):
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                found = self.fields(path.parent.name)
+                if int(found[1]) == self.postmaster:
+                    ticks += sum(map(int, found[11:13]))
+        return ticks
+
+    def now(self):
+        while True:
+            ended = self.fields(self.postmaster)[11:15]  # of the postmaster, and of its children that have ended
+            ticks = self.living() + sum(map(int, ended))
+            if self.fields(self.postmaster)[13:15] == ended[2:]:  # nobody went from the one sum to the other
+                break
+        times = os.times()
+        return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
 
 
 def run_process(command, environment):
@@ -101,48 +134,58 @@ class Books:
         return self.tool("trial-balance", "--format", "csv")
 
 
-def measure(tasks, rounds):
-    """{task: [(seconds, MiB), ...]}; the round before the first fills the caches."""
+def measure(tasks, rounds, processor):
+    """{task: [(seconds, MiB, processor seconds), ...]}; the round before the first fills the caches."""
     samples = {name: [] for name, _ in tasks}
     for number in range(rounds + 1):
         for name, task in tasks:
+            begun = processor.now()
             sample = task()
             if number > 0:
-                samples[name].append(sample)
+                samples[name].append((*sample, processor.now() - begun))
         if number > 0:
             print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
     return samples
 
 
 def summarise(samples):
-    return {name: {"median_s": statistics.median(took for took, _ in taken),
-                   "memory_mib": max(mib for _, mib in taken)}
+    return {name: {"median_s": statistics.median(took for took, _, _ in taken),
+                   "processor_s": statistics.median(used for _, _, used in taken),
+                   "memory_mib": max(mib for _, mib, _ in taken)}
             for name, taken in samples.items()}
 
 
+def verdict(what, measured, goal):
+    by_clock, by_processor = measured
+    return what, by_clock, goal, by_processor
+
+
 def judge(found):
-    """(what, measured, goal) of everything that has a goal and was measured."""
+    """(what, measured, goal, the same by processor time or None) of everything that has a goal and was measured."""
     def ratio(name, base):
-        return found[name]["median_s"] / found[base]["median_s"]
+        by_clock, by_processor = (
+            found[name][unit] / max(found[base][unit], 0.001) for unit in ("median_s", "processor_s"))
+        return by_clock, by_processor
 
     for name in found:
         if name == "check" and "sum" in found:
-            yield "check --full / SELECT sum(amount)", ratio(name, "sum"), RATIO_GOAL
+            yield verdict("check --full / SELECT sum(amount)", ratio(name, "sum"), RATIO_GOAL)
         if name.startswith("export ") and "copy" in found:
-            yield f"{name} / COPY entries", ratio(name, "copy"), RATIO_GOAL
+            yield verdict(f"{name} / COPY entries", ratio(name, "copy"), RATIO_GOAL)
         if name == "trial balance" and BEFORE in found:
-            yield "trial balance / with a tenth of the entries", ratio(name, BEFORE), TRIAL_BALANCE_GOAL
+            yield verdict("trial balance / with a tenth of the entries", ratio(name, BEFORE), TRIAL_BALANCE_GOAL)
         if name.partition(" ")[0] in ("check", "export", "trial"):
-            yield f"MiB of {name}", found[name]["memory_mib"], MEMORY_GOAL_MIB
+            yield verdict(f"MiB of {name}", (found[name]["memory_mib"], None), MEMORY_GOAL_MIB)
 
 
 def print_table(found, verdicts):
-    print(f"{'task':24} {'median s':>10} {'MiB':>7}")
+    print(f"{'task':24} {'median s':>10} {'processor s':>12} {'MiB':>7}")
     for name, row in found.items():
-        print(f"{name:24} {row['median_s']:10.3f} {row['memory_mib']:7.1f}")
-    print(f"\n{'goal':46} {'measured':>9} {'at most':>8}")
-    for what, measured, goal in verdicts:
-        print(f"{what:46} {measured:9.2f} {goal:8.1f}{'' if measured <= goal else '   MISSED'}")
+        print(f"{name:24} {row['median_s']:10.3f} {row['processor_s']:12.2f} {row['memory_mib']:7.1f}")
+    print(f"\n{'goal':46} {'measured':>9} {'at most':>8}  by processor time")
+    for what, measured, goal, by_processor in verdicts:
+        print(f"{what:46} {measured:9.2f} {goal:8.1f}  {'' if by_processor is None else f'{by_processor:8.2f}':8}"
+              f"{'' if measured <= goal else '   MISSED'}")
 
 
 @contextlib.contextmanager
@@ -183,18 +226,18 @@ def main():
     only = arguments.only.split(",") if arguments.only else [""]
 
     with one_stage(arguments.accounts) as stage:
-        books = Books(stage)
+        books, processor = Books(stage), ProcessorTime(stage.server)
         tasks = [(name, task) for name, task in books.tasks()
                  if name in ("sum", "copy") or any(part in name for part in only)]
         stage.grow(arguments.entries // 10)
         before = {}
         if any(name == "trial balance" for name, _ in tasks):
-            before = measure([(BEFORE, books.trial_balance)], arguments.rounds)
+            before = measure([(BEFORE, books.trial_balance)], arguments.rounds, processor)
         stage.grow(arguments.entries)
         entries = stage.wallet.query("SELECT count(*) FROM ledger.entry")[0][0]
         print(f"{entries} entries, {arguments.accounts} accounts, {arguments.rounds} rounds,"
               f" {os.cpu_count()} cores", flush=True)
-        samples = {**measure(tasks, arguments.rounds), **before}
+        samples = {**measure(tasks, arguments.rounds, processor), **before}
         found = summarise(samples)
         verdicts = list(judge(found))
         print_table(found, verdicts)
@@ -204,7 +247,7 @@ def main():
                  "goals": verdicts, "samples": samples}, indent=1))
         if arguments.hold:
             hold(stage)
-    return 0 if all(measured <= goal for _, measured, goal in verdicts) else 1
+    return 0 if all(measured <= goal for _, measured, goal, _ in verdicts) else 1
 
 
 if __name__ == "__main__":
