@@ -93,7 +93,8 @@ class Damage:
 
     def do_snapshot(self):
         what = self.random.choice([f"posted = posted + {self.delta()}", "entries = entries + 1", "held = 1"])
-        return [f"UPDATE ledger.balance SET {what} WHERE account_id = '{self.random.choice(self.balances)['account_id']}'"]
+        return [f"UPDATE ledger.balance SET {what}"
+                f" WHERE account_id = '{self.random.choice(self.balances)['account_id']}'"]
 
     def do_two_snapshots(self):
         delta = self.delta()
