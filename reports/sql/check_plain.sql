@@ -13,7 +13,9 @@
 -- transaction, it has a debit and a credit of one amount.
 --
 -- A forbidden debit is left out, so that nothing matches. Whether rows are of the ledger is cheaper to sum up than to
--- filter by; hence $3. hash_any mixes all 64 bits of its seed; hashint8extended would fold them, hence uuids.
+-- filter by; hence $3. A volatile column keeps the conversions in a subquery of their own, where each is done once;
+-- OFFSET 0 would, too, but workers do not share such a subquery. hash_any mixes all 64 bits of its seed;
+-- hashint8extended would fold them, hence uuids.
 WITH entries AS (
     SELECT count(*) AS entries, coalesce(bit_or(e.ledger_id # $1::integer), 0) AS strays,
            coalesce(bit_xor(
@@ -26,10 +28,9 @@ WITH entries AS (
                       ELSE uuid_hash_extended(e.transaction_id, $2::bigint # -e.amount) END)
                FILTER (WHERE e.balance_after <= 0 OR e.account_id = ANY ($4::uuid[])), 0) AS hash
       FROM (SELECT x.ledger_id, x.account_id, x.seq::integer, x.transaction_id, x.amount::bigint,
-                   x.balance_after::bigint
+                   x.balance_after::bigint, pg_is_in_recovery()
               FROM ledger.entry x
-             WHERE $3::boolean OR x.ledger_id = $1::integer
-            OFFSET 0) e -- so that each is converted once
+             WHERE $3::boolean OR x.ledger_id = $1::integer) e
 ),
 snapshots AS (
     SELECT coalesce(sum(b.entries), 0) AS entries,
