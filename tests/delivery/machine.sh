@@ -17,7 +17,7 @@ machine_clean_up() {
     fi
     if [[ -n ${CONTAINERS_CONF:-} ]]; then
         podman stop --time 5 "$host_name" >/dev/null 2>&1 || true
-        podman rm --force --volumes "$host_name" "$host_name-systemd" >/dev/null 2>&1 || true
+        podman rm --force --ignore --volumes "$host_name" "$host_name-systemd" >/dev/null 2>&1 || true
         rm -rf "$work/host"
         if [[ -z $keep ]]; then
             podman rmi --all --force >/dev/null 2>&1 || true
