@@ -380,14 +380,16 @@ void wallet_stop(struct service *service) {
 
 /* ---- a thread ---- */
 
-/* Plans are made for the parameters of each call: what is not asked for costs nothing. */
+/* Plans are made for the parameters of each call: what is not asked for costs nothing. A report
+ * runs on one core at a time: the others are the writers'. */
 static struct db_pool *open_reports(const struct wallet_thread *thread, struct db_settings db) {
     const struct wallet *wallet = thread->wallet;
     const struct db_pool_settings settings = {.connections = (size_t)wallet->report_connections,
                                               .in_flight_per_connection = 1,
                                               .queue_max = REPORT_QUEUE_MAX};
     db.application_name = "wallet_api reports";
-    db.options = "-c plan_cache_mode=force_custom_plan -c jit=off -c DateStyle=ISO";
+    db.options = "-c plan_cache_mode=force_custom_plan -c jit=off -c DateStyle=ISO"
+                 " -c max_parallel_workers_per_gather=0";
     return db_pool_create(thread->loop, &db, &settings, wallet->report_statements,
                           wallet->report_statement_count);
 }
