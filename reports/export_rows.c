@@ -15,10 +15,9 @@
 #include "ledger_core/journal/wire.h"
 #include "service_kit/memory.h"
 
-#define HEADER_BYTES        19
-#define EPOCH_DIFFERENCE_US 946684800000000LL /* 2000-01-01 */
-#define WINDOW_ROWS         EXPORT_ACCOUNTS_WANTED_MAX
-#define WINDOW_BYTES        (4U << 20) /* and one row more */
+#define HEADER_BYTES 19
+#define WINDOW_ROWS  EXPORT_ACCOUNTS_WANTED_MAX
+#define WINDOW_BYTES (4U << 20) /* and one row more */
 
 enum column {
     ACCOUNT_ID,
@@ -122,7 +121,7 @@ static const char *get_uuid(const struct field *field, char room[static EXPORT_U
 
 static bool get_time(const struct field *field, int64_t *time_us) {
     return wire_int64_get(field->bytes, field->length, time_us) &&
-           !__builtin_add_overflow(*time_us, EPOCH_DIFFERENCE_US, time_us);
+           !__builtin_add_overflow(*time_us, WIRE_EPOCH_US, time_us);
 }
 
 static bool decode_transaction(const struct field *fields, struct export_row *row) {

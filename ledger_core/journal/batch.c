@@ -45,80 +45,22 @@
 #include <string.h>
 
 #include "ledger_core/journal/account_cache.h"
+#include "ledger_core/journal/batch_rows.h"
 #include "service_kit/memory.h"
 
-/* The accounts of a batch: those that are named, and the settlement accounts of their assets. */
-#define LOCKED_IDS                                                                                 \
-    "($2::uuid[] || ARRAY(SELECT s.id FROM unnest($3::uuid[]) own(id)"                             \
-    " JOIN ledger.account a ON a.ledger_id = $1 AND a.id = own.id"                                 \
-    " JOIN ledger.account s ON s.ledger_id = $1 AND s.code = 'assets:settlement:' || a.asset))"
+#define PARAMETERS_MAX 12
 
-const struct db_statement BATCH_STATEMENTS[] = {
-    {"begin", "BEGIN"},
-    {"lock", "SELECT b.account_id, b.posted, b.held, b.entries, b.ctid, b.revision"
-             "  FROM ledger.balance b"
-             " WHERE b.ledger_id = $1::integer AND b.account_id = ANY (" LOCKED_IDS ")"
-             " ORDER BY b.account_id FOR UPDATE"},
-    {"accounts", "SELECT a.id, a.owner_id, a.asset, s.decimals::integer, a.class, a.status,"
-                 "       a.floor, a.code = 'assets:settlement:' || a.asset"
-                 "  FROM ledger.account a"
-                 "  JOIN ledger.asset s ON s.ledger_id = a.ledger_id AND s.code = a.asset"
-                 " WHERE a.ledger_id = $1::integer AND a.id = ANY (" LOCKED_IDS ")"
-                 " ORDER BY a.id"},
-    /* OFFSET 0: a plan made on empty tables would otherwise walk all of a ledger's keys. */
-    {"keys", "SELECT k.ordinal, t.id, t.request_digest, e.balance_after"
-             "  FROM unnest($2::uuid[], $3::text[], $4::uuid[])"
-             "       WITH ORDINALITY k(principal, key, account, ordinal)"
-             " CROSS JOIN LATERAL (SELECT x.id, x.request_digest FROM ledger.transaction x"
-             "       WHERE x.ledger_id = $1::integer AND x.principal = k.principal"
-             "       AND x.idempotency_key = k.key COLLATE \"C\" OFFSET 0) t"
-             "  LEFT JOIN LATERAL (SELECT y.balance_after FROM ledger.entry y"
-             "       WHERE y.ledger_id = $1::integer AND y.transaction_id = t.id"
-             "       AND y.account_id = k.account OFFSET 0) e ON true"},
-    {"write", "WITH t AS (INSERT INTO ledger.transaction"
-              " (ledger_id, id, kind, principal, idempotency_key, request_digest, effective_at)"
-              " SELECT $1::integer, u.id, u.kind, u.principal, u.key, u.digest,"
-              "        coalesce(nullif(u.effective_at, '-infinity'), statement_timestamp())"
-              "   FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bytea[],"
-              "               $7::timestamptz[])"
-              "        u(id, kind, principal, key, digest, effective_at))"
-              " INSERT INTO ledger.entry"
-              " (ledger_id, account_id, seq, transaction_id, amount, balance_after)"
-              " SELECT $1::integer, u.*"
-              "   FROM unnest($8::uuid[], $9::bigint[], $10::uuid[], $11::numeric[],"
-              "               $12::numeric[]) u"},
-    {"closed", "SELECT p.to_at FROM ledger.period p WHERE p.ledger_id = $1::integer"
-               " ORDER BY p.to_at DESC LIMIT 1"},
-    {"snapshots",
-     "WITH moved AS (UPDATE ledger.balance b SET posted = u.posted, entries = u.entries"
-     "  FROM unnest($2::tid[], $3::uuid[], $4::numeric[], $5::bigint[], $6::numeric[],"
-     "              $7::bigint[], $8::bigint[])"
-     "       u(address, id, posted, entries, was_posted, was_entries, revision)"
-     " WHERE b.ctid = u.address AND b.ledger_id = $1::integer AND b.account_id = u.id"
-     "   AND b.entries = u.was_entries AND b.revision = u.revision AND b.posted = u.was_posted"
-     " RETURNING b.account_id, b.ctid)"
-     " SELECT ledger.confirm_rows(count(*), cardinality($3::uuid[])),"
-     "        array_agg(account_id), array_agg(ctid) FROM moved"},
-    {"fence", "UPDATE ledger.balance SET revision = revision + 1"
-              " WHERE ledger_id = $1::integer AND account_id = ANY (" LOCKED_IDS ")"},
-    {"commit", "COMMIT"},
-    {"rollback", "ROLLBACK"},
-};
-const size_t BATCH_STATEMENT_COUNT = sizeof(BATCH_STATEMENTS) / sizeof(BATCH_STATEMENTS[0]);
-
+/* Places of phase one's results. */
 #define LOCK_RESULT     1
 #define ACCOUNTS_RESULT 2
 #define KEYS_RESULT     3
 #define CLOSED_RESULT   4
 
-#define PARAMETERS_MAX 12
-
 /* A command touches two accounts at most. */
 #define ACCOUNTS_MAX (2 * JOURNAL_BATCH_MAX)
 
-/* From 1970-01-01 to PostgreSQL's epoch, 2000-01-01; its way to write "-infinity". */
-#define EPOCH_DIFFERENCE_US 946684800000000LL
-#define MINUS_INFINITY      INT64_MIN
+/* An effective time: that of its booking. */
+#define AT_BOOKING INT64_MIN
 
 /* About 9 MiB when full. */
 #define ACCOUNTS_REMEMBERED_MAX 40000
@@ -149,8 +91,8 @@ struct batch {
     struct posting_prior *priors; /* by command */
     struct posting_command *commands;
     size_t *member;        /* commands[i] is the caller's member[i] */
-    int64_t *effective_us; /* of commands[i]; MINUS_INFINITY: that of its booking */
-    int64_t closed_us;     /* the ledger is closed up to it */
+    int64_t *effective_us; /* of commands[i], or AT_BOOKING */
+    int64_t closed_us;     /* the ledger is closed up to it; INT64_MIN: not at all */
     size_t command_count;
     struct posting_entry *entries;
     size_t entry_count;
@@ -298,82 +240,6 @@ void batch_build_lock(struct batch *batch, struct journal_command *const *comman
 
 /* ---- decoding ---- */
 
-static bool get_uuid(const PGresult *rows, int row, int column, struct ledger_uuid *uuid) {
-    if (PQgetisnull(rows, row, column) ||
-        PQgetlength(rows, row, column) != (int)sizeof(uuid->bytes))
-        return false;
-    memcpy(uuid->bytes, PQgetvalue(rows, row, column), sizeof(uuid->bytes));
-    return true;
-}
-
-static bool get_numeric(const PGresult *rows, int row, int column, money_minor *minor) {
-    return !PQgetisnull(rows, row, column) &&
-           wire_numeric_get(PQgetvalue(rows, row, column), PQgetlength(rows, row, column), minor);
-}
-
-static bool get_int64(const PGresult *rows, int row, int column, int64_t *value) {
-    return !PQgetisnull(rows, row, column) &&
-           wire_int64_get(PQgetvalue(rows, row, column), PQgetlength(rows, row, column), value);
-}
-
-/* The position of a text column's value among `names`, or -1. */
-static int get_choice(const PGresult *rows, int row, int column, const char *const *names,
-                      int count) {
-    for (int i = 0; i < count; i++) {
-        if (strcmp(PQgetvalue(rows, row, column), names[i]) == 0)
-            return i;
-    }
-    return -1;
-}
-
-/* In the order of the enums. */
-static const char *const CLASSES[] = {"asset", "liability", "equity", "income", "expense"};
-static const char *const STATUSES[] = {"open", "frozen", "closed"};
-
-static bool load_account(struct batch *batch, const PGresult *snapshots, const PGresult *rows,
-                         int row) {
-    struct posting_account *account = &batch->accounts[row];
-    *account = (struct posting_account){0};
-    struct ledger_uuid id;
-    if (!get_uuid(rows, row, 0, &account->id) || !get_uuid(snapshots, row, 0, &id) ||
-        memcmp(&id, &account->id, sizeof(id)) != 0)
-        return false;
-    account->has_owner = !PQgetisnull(rows, row, 1);
-    if (account->has_owner && !get_uuid(rows, row, 1, &account->owner))
-        return false;
-    int asset_length = PQgetlength(rows, row, 2);
-    if (asset_length <= 0 || asset_length > ASSET_CODE_MAX)
-        return false;
-    memcpy(account->asset, PQgetvalue(rows, row, 2), (size_t)asset_length);
-    int32_t decimals;
-    if (!wire_int32_get(PQgetvalue(rows, row, 3), PQgetlength(rows, row, 3), &decimals) ||
-        decimals < 0 || decimals > MONEY_DECIMALS_MAX)
-        return false;
-    account->decimals = (uint8_t)decimals;
-    int class = get_choice(rows, row, 4, CLASSES, 5);
-    int status = get_choice(rows, row, 5, STATUSES, 3);
-    if (class < 0 || status < 0)
-        return false;
-    account->class = (enum posting_class) class;
-    account->status = (enum posting_status)status;
-    account->has_floor = !PQgetisnull(rows, row, 6);
-    if (account->has_floor && !get_numeric(rows, row, 6, &account->floor))
-        return false;
-    struct account_row *known = &batch->rows[row];
-    known->settlement = PQgetlength(rows, row, 7) == 1 && *PQgetvalue(rows, row, 7) == 1;
-    if (PQgetlength(snapshots, row, 4) != WIRE_TID_SIZE)
-        return false;
-    memcpy(known->address, PQgetvalue(snapshots, row, 4), WIRE_TID_SIZE);
-    if (!get_numeric(snapshots, row, 1, &account->posted) ||
-        !get_numeric(snapshots, row, 2, &account->held) || account->held < 0 ||
-        !get_int64(snapshots, row, 3, &account->entries) || account->entries < 0 ||
-        !get_int64(snapshots, row, 5, &known->revision))
-        return false;
-    known->was_posted = account->posted;
-    known->was_entries = account->entries;
-    return true;
-}
-
 static void make_room(struct batch *batch, size_t count) {
     batch->account_count = count;
     if (count <= batch->account_capacity)
@@ -393,39 +259,10 @@ static bool load_accounts(struct batch *batch, const struct db_result *result) {
         return false; /* each account has its snapshot, from the moment it exists */
     make_room(batch, (size_t)count);
     for (int row = 0; row < count; row++) {
-        if (!load_account(batch, snapshots, rows, row))
+        if (!batch_row_account(snapshots, rows, row, &batch->accounts[row], &batch->rows[row]))
             return false;
     }
     return true;
-}
-
-/* Fills batch->priors; prior[i] tells whether command i has one. */
-static bool load_priors(struct batch *batch, const PGresult *rows, size_t count, bool *prior) {
-    memset(prior, 0, count * sizeof(*prior));
-    for (int row = 0; row < PQntuples(rows); row++) {
-        int64_t ordinal;
-        if (!get_int64(rows, row, 0, &ordinal) || ordinal < 1 || (size_t)ordinal > count)
-            return false;
-        size_t i = (size_t)ordinal - 1;
-        struct posting_prior *found = &batch->priors[i];
-        if (!get_uuid(rows, row, 1, &found->transaction_id) ||
-            PQgetlength(rows, row, 2) != POSTING_DIGEST_SIZE)
-            return false;
-        memcpy(found->digest, PQgetvalue(rows, row, 2), POSTING_DIGEST_SIZE);
-        found->has_balance = !PQgetisnull(rows, row, 3);
-        if (found->has_balance && !get_numeric(rows, row, 3, &found->balance_after))
-            return false;
-        prior[i] = true;
-    }
-    return true;
-}
-
-static bool load_closed(struct batch *batch, const PGresult *rows) {
-    batch->closed_us = MINUS_INFINITY;
-    if (PQntuples(rows) == 0)
-        return true;
-    return get_int64(rows, 0, 0, &batch->closed_us) &&
-           !__builtin_add_overflow(batch->closed_us, EPOCH_DIFFERENCE_US, &batch->closed_us);
 }
 
 /* ---- decision ---- */
@@ -469,7 +306,7 @@ static uint32_t find_destination(const struct batch *batch, const struct ledger_
 static void fill_command(struct batch *batch, const struct journal_command *from, bool has_prior,
                          size_t i) {
     struct posting_command *command = &batch->commands[batch->command_count];
-    batch->effective_us[batch->command_count] = from->dated ? from->effective_us : MINUS_INFINITY;
+    batch->effective_us[batch->command_count] = from->dated ? from->effective_us : AT_BOOKING;
     command->too_early = from->dated && from->effective_us < batch->closed_us;
     batch->member[batch->command_count++] = i;
     command->kind = from->kind;
@@ -528,11 +365,11 @@ bool batch_decide(struct batch *batch, struct journal_command *const *commands, 
         *error = "an account or its snapshot is not as it must be";
         return false;
     }
-    if (!load_priors(batch, result->statements[KEYS_RESULT], count, prior)) {
+    if (!batch_row_priors(result->statements[KEYS_RESULT], count, batch->priors, prior)) {
         *error = "an earlier transaction is not as it must be";
         return false;
     }
-    if (!load_closed(batch, result->statements[CLOSED_RESULT])) {
+    if (!batch_row_closed(result->statements[CLOSED_RESULT], &batch->closed_us)) {
         *error = "the last closed period is not as it must be";
         return false;
     }
@@ -672,9 +509,9 @@ static void build_transactions(struct batch *batch) {
         wire_array_bytes(&batch->their_keys, command->key, command->key_length);
         wire_array_bytes(&batch->digests, command->digest, sizeof(command->digest));
         int64_t effective_us = batch->effective_us[i];
-        if (effective_us != MINUS_INFINITY)
-            effective_us -= EPOCH_DIFFERENCE_US;
-        wire_array_int64(&batch->effective, effective_us);
+        wire_array_int64(&batch->effective, effective_us == AT_BOOKING
+                                                ? WIRE_MINUS_INFINITY
+                                                : effective_us - WIRE_EPOCH_US);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
  * batch: one batch between the journal's commands, the pure engine and the statements: parameters
- * of both phases, decoding of what the first one read, decision, distribution of the outcomes.
- * No I/O of its own; the poster sends what it builds.
+ * of both phases, decision, distribution of the outcomes.  No I/O of its own; the poster sends what
+ * it builds.
  */
 #ifndef PACIOLI_JOURNAL_BATCH_H
 #define PACIOLI_JOURNAL_BATCH_H
@@ -14,10 +14,6 @@
 #include "ledger_core/journal/journal.h"
 #include "ledger_core/journal/wire.h"
 #include "service_kit/db.h"
-
-/* What the posting connection prepares. */
-extern const struct db_statement BATCH_STATEMENTS[];
-extern const size_t BATCH_STATEMENT_COUNT;
 
 /* Calls of a phase. */
 #define BATCH_FENCE_CALLS 4

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger_core/journal/batch_statements.h"
 #include "ledger_core/journal/poster.h"
 #include "service_kit/memory.h"
 

@@ -20,9 +20,6 @@
 #include "ledger_core/journal/wire.h"
 #include "service_kit/db_schema.h"
 
-/* From PostgreSQL's epoch, 2000-01-01, to 1970-01-01. */
-#define EPOCH_DIFFERENCE_US 946684800000000LL
-
 #define PARAMETERS_MAX 6
 
 #define ACCOUNT_COLUMNS                                                                            \
@@ -160,7 +157,7 @@ static int64_t get_int64(struct row *row, int column) {
 
 static int64_t get_time_us(struct row *row, int column) {
     int64_t time_us = 0;
-    if (__builtin_add_overflow(get_int64(row, column), EPOCH_DIFFERENCE_US, &time_us)) {
+    if (__builtin_add_overflow(get_int64(row, column), WIRE_EPOCH_US, &time_us)) {
         row->ok = false;
     }
     return time_us;

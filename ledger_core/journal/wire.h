@@ -18,6 +18,10 @@
 /* Bytes of the longest numeric that we send: 8 of header and 10 digits to base 10,000. */
 #define WIRE_NUMERIC_MAX 28
 
+/* A timestamptz is microseconds since 2000-01-01 UTC; from 1970-01-01 to there; "-infinity". */
+#define WIRE_EPOCH_US       946684800000000LL
+#define WIRE_MINUS_INFINITY INT64_MIN
+
 /* Writes the binary form into `out` of WIRE_NUMERIC_MAX bytes; returns its length. */
 size_t wire_numeric_put(uint8_t *out, money_minor minor);
 /* Reads it; false for NaN, infinity, a fraction, or a value beyond MONEY_MINOR_MAX. */

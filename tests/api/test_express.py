@@ -221,7 +221,7 @@ def nodes(plan):
 
 def test_rows_are_found_by_key_or_by_address(databases):
     """Of every statement of a poster, as it is planned for a whole session."""
-    declared = source_texts("ledger_core/journal/batch.c", r"BATCH_STATEMENTS\[\] = \{",
+    declared = source_texts("ledger_core/journal/batch_statements.c", r"BATCH_STATEMENTS\[\] = \{",
                             r"\n\};")
     statements = {name: joined(text) for name, text in
                   re.findall(r'\{"(\w+)",((?:\s*"(?:[^"\\]|\\.)*")+)\s*\}', declared)}
