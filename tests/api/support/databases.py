@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from dataclasses import dataclass
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from support.settings import REPO, scaled
 
@@ -82,11 +82,15 @@ class Databases:
         run = subprocess.run([REPO / "ops" / "lib" / "make-databases"], env=environment,
                              capture_output=True, text=True, timeout=scaled(120))
         assert run.returncode == 0, f"ops/lib/make-databases failed:\n{run.stdout}\n{run.stderr}"
-        # Only what is whole gets the name.
+        # Only what is whole gets the name, and the first one: another file may be as far as this.
         with server.connect("postgres") as connection:
             for project in PROJECTS:
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                    sql.Identifier(new[project]), sql.Identifier(self.pattern[project])))
+                try:
+                    connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                        sql.Identifier(new[project]), sql.Identifier(self.pattern[project])))
+                except errors.DuplicateDatabase:
+                    connection.execute(sql.SQL("DROP DATABASE {}").format(
+                        sql.Identifier(new[project])))
 
     def copy(self, project):
         """A new, empty database of that project."""
