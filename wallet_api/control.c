@@ -23,12 +23,9 @@
 /* ---- POST /wallet/accounts/{id}/freeze, unfreeze, close ---- */
 
 static void set_status(struct http_request *request, const char *status) {
-    static const char *const names[] = {"reason"};
-    struct operator_call *operation = operator_call_create(request);
     struct ledger_uuid id;
-    if (!handler_path_id(request, "id", &id) ||
-        !http_only_members(request, http_json(request), names, 1) ||
-        !operator_call_reason(operation)) {
+    struct operator_call *operation = operator_call_reasoned(request, &id);
+    if (operation == NULL) {
         return;
     }
     operator_call_hold(operation);

@@ -104,6 +104,15 @@ struct operator_call *operator_call_create(struct http_request *request) {
     return operation;
 }
 
+struct operator_call *operator_call_reasoned(struct http_request *request, struct ledger_uuid *id) {
+    static const char *const names[] = {"reason"};
+    struct operator_call *operation = operator_call_create(request);
+    bool good = handler_path_id(request, "id", id) &&
+                http_only_members(request, http_json(request), names, 1) &&
+                operator_call_reason(operation);
+    return good ? operation : NULL;
+}
+
 /* After the call was sent, or not; the request is held. */
 void operator_call_sent(struct operator_call *operation, bool accepted) {
     struct http_request *request = operation->request;

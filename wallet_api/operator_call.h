@@ -26,6 +26,10 @@ struct operator_call {
 
 struct operator_call *operator_call_create(struct http_request *request);
 
+/* A call on the resource that `id` in the path names, whose body is a reason and nothing else;
+ * NULL: it has answered. */
+struct operator_call *operator_call_reasoned(struct http_request *request, struct ledger_uuid *id);
+
 /* The member `reason` of the body; the idempotency key, in the header or in the body.  Each answers
  * and returns false, so that the handler returns. */
 __attribute__((warn_unused_result)) bool operator_call_reason(struct operator_call *operation);
