@@ -5,11 +5,13 @@ import os
 import resource
 import secrets
 import signal
+import uuid
 
 import pytest
 
-from support import openapi, recorder
+from support import openapi, recorder, tokens
 from support.api import Auth, User
+from support.books import Reader
 from support.cluster import Cluster, GivenServer
 from support.databases import Databases, check_invariants
 from support.service import Service
@@ -126,6 +128,46 @@ def user(new_user):
 def other(new_user):
     """Somebody else."""
     return new_user()
+
+
+# ---- a wallet_api of a file's own ----
+
+@pytest.fixture(scope="module")
+def database(databases):
+    """Files that need more in it have a fixture of this name themselves."""
+    return databases.copy("wallet")
+
+
+@pytest.fixture(scope="module")
+def service(database, secret, folder):
+    service = Service("wallet_api", {**database.environment(), "JWT_SECRET": secret,
+                                     "THREADS": "2"}, folder).start()
+    yield service
+    service.stop()
+    check_invariants(database)
+
+
+@pytest.fixture(scope="module")
+def make(service, secret):
+    """Makes somebody with those roles."""
+    users = []
+
+    def make(*roles):
+        who = uuid.uuid4()
+        token = tokens.access_token(who, secret, roles=list(roles))
+        users.append(User(service, secret, token=token, user_id=who))
+        return users[-1]
+
+    yield make
+    for user in users:
+        user.http.close()
+
+
+@pytest.fixture(scope="module")
+def reader(service, secret):
+    reader = Reader(service, secret)
+    yield reader
+    reader.http.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

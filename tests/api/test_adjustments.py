@@ -3,17 +3,13 @@
 import datetime
 import threading
 import time
-import uuid
 
 import psycopg
 import pytest
 
-from support import tokens
-from support.api import NOBODY, User, assert_invalid, assert_ok, assert_problem, new_key
-from support.books import Reader, run_tool
-from support.databases import check_invariants
+from support.api import NOBODY, assert_invalid, assert_ok, assert_problem, new_key
+from support.books import run_tool
 from support.load import together
-from support.service import Service
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date()
 SETTLEMENT, FEES = "assets:settlement:RUB", "expenses:bank:RUB"
@@ -31,30 +27,6 @@ def database(databases):
 
 
 @pytest.fixture(scope="module")
-def service(database, secret, folder):
-    service = Service("wallet_api", {**database.environment(), "JWT_SECRET": secret,
-                                     "THREADS": "2"}, folder).start()
-    yield service
-    service.stop()
-    check_invariants(database)
-
-
-@pytest.fixture(scope="module")
-def make(service, secret):
-    users = []
-
-    def make(*roles):
-        who = uuid.uuid4()
-        token = tokens.access_token(who, secret, roles=list(roles))
-        users.append(User(service, secret, token=token, user_id=who))
-        return users[-1]
-
-    yield make
-    for user in users:
-        user.http.close()
-
-
-@pytest.fixture(scope="module")
 def anna(make):
     return make("operator")
 
@@ -62,13 +34,6 @@ def anna(make):
 @pytest.fixture(scope="module")
 def boris(make):
     return make("operator")
-
-
-@pytest.fixture(scope="module")
-def reader(service, secret):
-    reader = Reader(service, secret)
-    yield reader
-    reader.http.close()
 
 
 def propose(operator, headers=None, **change):

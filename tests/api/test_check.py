@@ -185,8 +185,8 @@ DAMAGE = {
         "UPDATE ledger.account SET asset = 'USD' WHERE id = '{c}'",
         "transaction_unbalanced", "transaction {other}: its entries in "),
     "unknown currency": (
-        "UPDATE ledger.account SET asset = 'XXX' WHERE id = '{unused}'",
-        "account_without_asset", "account {unused}: XXX"),
+        "UPDATE ledger.account SET asset = 'ZZZ' WHERE id = '{unused}'",
+        "account_without_asset", "account {unused}: ZZZ"),
     "transaction without entries": (
         "INSERT INTO ledger.transaction (ledger_id, id, kind, principal, idempotency_key, request_digest, description)"
         " VALUES (1, '{new}', 'deposit', '{a}', 'damage', sha256('x'), 'damage')",

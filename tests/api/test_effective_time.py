@@ -5,18 +5,14 @@ import hashlib
 import json
 import threading
 import time
-import uuid
 from collections import defaultdict
 from decimal import Decimal
 
 import pytest
 
-from support import tokens
-from support.api import User, assert_invalid, assert_ok, assert_problem, new_key
-from support.books import CURRENCIES, Reader, make_currencies, moment, run_tool
-from support.databases import check_invariants
+from support.api import assert_invalid, assert_ok, assert_problem, new_key
+from support.books import CURRENCIES, make_currencies, moment, run_tool
 from support.load import together
-from support.service import Service
 from support.waiting import wait_until
 
 
@@ -28,39 +24,8 @@ def database(databases):
 
 
 @pytest.fixture(scope="module")
-def service(database, secret, folder):
-    service = Service("wallet_api", {**database.environment(), "JWT_SECRET": secret,
-                                     "THREADS": "1"}, folder).start()
-    yield service
-    service.stop()
-    check_invariants(database)
-
-
-@pytest.fixture(scope="module")
-def make(service, secret):
-    users = []
-
-    def make(*roles):
-        who = uuid.uuid4()
-        token = tokens.access_token(who, secret, roles=list(roles))
-        users.append(User(service, secret, token=token, user_id=who))
-        return users[-1]
-
-    yield make
-    for user in users:
-        user.http.close()
-
-
-@pytest.fixture(scope="module")
 def operator(make):
     return make("user", "operator")
-
-
-@pytest.fixture(scope="module")
-def reader(service, secret):
-    reader = Reader(service, secret)
-    yield reader
-    reader.http.close()
 
 
 def close(operator, to):

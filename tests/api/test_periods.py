@@ -9,40 +9,8 @@ import uuid
 import psycopg
 import pytest
 
-from support import tokens
-from support.api import User, assert_invalid, assert_ok, assert_problem
-from support.databases import check_invariants
+from support.api import assert_invalid, assert_ok, assert_problem
 from support.load import Load, money_body
-from support.service import Service
-
-
-@pytest.fixture(scope="module")
-def database(databases):
-    return databases.copy("wallet")
-
-
-@pytest.fixture(scope="module")
-def service(database, secret, folder):
-    service = Service("wallet_api", {**database.environment(), "JWT_SECRET": secret,
-                                     "THREADS": "1"}, folder).start()
-    yield service
-    service.stop()
-    check_invariants(database)
-
-
-@pytest.fixture(scope="module")
-def make(service, secret):
-    users = []
-
-    def make(*roles):
-        who = uuid.uuid4()
-        token = tokens.access_token(who, secret, roles=list(roles))
-        users.append(User(service, secret, token=token, user_id=who))
-        return users[-1]
-
-    yield make
-    for user in users:
-        user.http.close()
 
 
 @pytest.fixture(scope="module")

@@ -43,13 +43,6 @@ def service(database, secret, folder):
 
 
 @pytest.fixture(scope="module")
-def reader(service, secret):
-    reader = Reader(service, secret)
-    yield reader
-    reader.http.close()
-
-
-@pytest.fixture(scope="module")
 def books(service, secret):
     books = Books(service, secret, SEED)
     books.happen(150)
