@@ -51,14 +51,8 @@ static void log_failure(const char *statement, const struct db_result *result) {
     log_end(&line);
 }
 
-/* 53 resources, 55P03 and 57 (shutdown, timeouts), 40 (rolled back): the same may work later. */
-static bool is_passing(const char *sqlstate) {
-    return strncmp(sqlstate, "53", 2) == 0 || strncmp(sqlstate, "57", 2) == 0 ||
-           strncmp(sqlstate, "40", 2) == 0 || strcmp(sqlstate, "55P03") == 0;
-}
-
 static enum store_end end_of_error(const char *statement, const struct db_result *result) {
-    if (is_passing(result->sqlstate)) {
+    if (db_error_passes(result)) {
         return STORE_UNAVAILABLE;
     }
     log_failure(statement, result);

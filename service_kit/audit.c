@@ -183,7 +183,7 @@ static void on_rows(void *owner, const struct db_result *result) {
         reply_rows(listing, result->statements[0]);
     } else if (result->end == DB_END_ERROR && strncmp(result->sqlstate, "22", 2) == 0) {
         http_reply_field(request, "from", "or to is not a time");
-    } else if (result->end == DB_END_ERROR && strncmp(result->sqlstate, "57", 2) != 0) {
+    } else if (result->end == DB_END_ERROR && !db_error_passes(result)) {
         log_message(LOG_ERROR, "audit_failed", "sqlstate", result->sqlstate);
         http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
     } else {

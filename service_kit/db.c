@@ -126,6 +126,22 @@ static void segment_error(struct segment *segment, const PGresult *result) {
         copy_field(out->message, sizeof(out->message), PQresultErrorMessage(result));
 }
 
+bool db_error_passes(const struct db_result *result) {
+    static const char *const sqlstates[] = {
+        "08",    /* connection */
+        "25006", /* read-only: a standby, after a failover */
+        "40",    /* rolled back: serialization failure, deadlock */
+        "53",    /* no resources: disk, memory, connections */
+        "55P03", /* lock timeout */
+        "57",    /* the server stops or starts; cancelled: statement timeout, or by hand */
+        "58",    /* input or output error */
+    };
+    bool passes = false;
+    for (size_t i = 0; i < sizeof(sqlstates) / sizeof(sqlstates[0]); i++)
+        passes |= strncmp(result->sqlstate, sqlstates[i], strlen(sqlstates[i])) == 0;
+    return result->end == DB_END_ERROR && passes;
+}
+
 /* One result of the head segment; takes ownership. */
 static void take_result(struct db_connection *connection, PGresult *result) {
     struct segment *segment = connection->head;

@@ -65,6 +65,12 @@ struct db_result {
     PGresult *statements[DB_SEGMENT_STATEMENTS_MAX];
 };
 
+/*
+ * Did the server refuse for a reason that lies in the moment, not in the statement: it stops, is a
+ * standby, has no room, lost a race, ran out of time?  The same may be done a little later.
+ */
+bool db_error_passes(const struct db_result *result);
+
 struct db_connection;
 
 typedef void db_on_result(void *owner, const struct db_result *result);

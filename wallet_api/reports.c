@@ -89,11 +89,12 @@ static bool succeeded(struct report_call *call, const struct db_result *result) 
     if (result->end == DB_END_OK && result->statements[0] != NULL) {
         return true;
     }
-    if (result->end == DB_END_LOST || result->end == DB_END_UNSENT) {
-        handler_reply_busy(call->request, false);
-    } else if (strcmp(result->sqlstate, query_canceled) == 0 ||
-               strcmp(result->sqlstate, lock_not_available) == 0) {
+    if (strcmp(result->sqlstate, query_canceled) == 0 ||
+        strcmp(result->sqlstate, lock_not_available) == 0) {
         on_deadline(call);
+    } else if (result->end == DB_END_LOST || result->end == DB_END_UNSENT ||
+               db_error_passes(result)) {
+        handler_reply_busy(call->request, false);
     } else {
         log_failure(call, result);
         http_reply_kind(call->request, &PROBLEM_INTERNAL, NULL);

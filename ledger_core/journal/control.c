@@ -83,13 +83,9 @@ static void on_row(struct control_call *call, const PGresult *row) {
     call->on_result(call, &result);
 }
 
-/*
- * Did the server stop the statement, rather than refuse it: shutdown, a timeout, a lost race, or
- * one attempt overtaken by others again and again?
- */
-static bool passing(const char *sqlstate) {
-    return strncmp(sqlstate, "57", 2) == 0 || strncmp(sqlstate, "55P03", 5) == 0 ||
-           strncmp(sqlstate, "40", 2) == 0 || strcmp(sqlstate, OVERTAKEN) == 0;
+/* Also one attempt that was overtaken by others again and again. */
+static bool passing(const struct db_result *answer) {
+    return db_error_passes(answer) || strcmp(answer->sqlstate, OVERTAKEN) == 0;
 }
 
 static void on_result(void *owner, const struct db_result *answer) {
@@ -103,8 +99,7 @@ static void on_result(void *owner, const struct db_result *answer) {
         on_row(call, answer->statements[0]);
         return;
     case DB_END_ERROR:
-        tell(call, passing(answer->sqlstate) ? CONTROL_UNAVAILABLE : CONTROL_FAILED,
-             answer->message);
+        tell(call, passing(answer) ? CONTROL_UNAVAILABLE : CONTROL_FAILED, answer->message);
         return;
     case DB_END_LOST:
         tell(call, CONTROL_UNKNOWN, answer->message);
@@ -156,7 +151,7 @@ static void on_attempted(void *owner, const struct db_result *answer) {
 static void on_number(void *owner, const struct db_result *answer) {
     struct control_call *call = owner;
     if (answer->end != DB_END_OK) {
-        bool refused = answer->end == DB_END_ERROR && !passing(answer->sqlstate);
+        bool refused = answer->end == DB_END_ERROR && !passing(answer);
         tell(call, refused ? CONTROL_FAILED : CONTROL_UNAVAILABLE, answer->message);
         return;
     }

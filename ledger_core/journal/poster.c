@@ -204,30 +204,6 @@ static void roll_back(struct journal *journal) {
         return; /* gone: the server rolls back by itself */
 }
 
-static bool sqlstate_in(const char *sqlstate, const char *const *list, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (strncmp(sqlstate, list[i], strlen(list[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Failures that lie in the moment, not in the rows: the same batch may pass a little later. */
-static bool is_transient(const char *sqlstate) {
-    static const char *const list[] = {
-        "40001", /* serialization failure */
-        "40P01", /* deadlock */
-        "55P03", /* lock timeout */
-        "57014", /* cancelled: statement timeout, or by hand */
-        "25006", /* read-only: a standby, after a failover */
-        "53",    /* no resources: disk, memory, connections */
-        "57P",   /* the server stops or starts */
-        "58",    /* input or output error */
-        "08",    /* connection */
-    };
-    return sqlstate_in(sqlstate, list, sizeof(list) / sizeof(list[0]));
-}
-
 /*
  * Another writer was first, between our look-up and our insert: with the key (a command on other
  * accounts, so that no lock stood between us).  The next attempt sees it.
@@ -276,7 +252,7 @@ static void fail_range(struct journal *journal, const struct db_result *result) 
     log_string(&line, "reason", result->message);
     log_end(&line);
 
-    if (is_transient(result->sqlstate) || is_lost_race(result)) {
+    if (db_error_passes(result) || is_lost_race(result)) {
         if (range->attempts < ATTEMPTS_MAX)
             pause_range(journal);
         else

@@ -374,6 +374,7 @@ static void on_result(void *owner, const struct db_result *answer) {
         result.end = call->query == READER_QUERY_OPEN ? READER_UNKNOWN : READER_UNAVAILABLE;
         break;
     case DB_END_ERROR:
+        result.end = db_error_passes(answer) ? READER_UNAVAILABLE : READER_FAILED;
         break;
     case DB_END_OK:
         if (call->query == READER_QUERY_OPEN && answer->warning) {
