@@ -23,7 +23,7 @@ struct workers_settings {
     size_t scratch_size; /* bytes of memory that each thread lends to its jobs; 0: none */
     size_t stack_size;   /* 0: the system's default */
     size_t background;   /* threads that run only on a core that nobody else wants (SCHED_IDLE) */
-    int nice;            /* of the others, unless the process' is higher */
+    int nice;            /* of the others, unless the process' is higher; all have long slices */
     int64_t job_us;      /* about what processing a job takes; learned from then on */
 };
 

@@ -46,6 +46,9 @@ service_is_current() { # SERVICE
 
 service_start() { # SERVICE PORT_NAME PORT
     local log=$var_dir/log/$1_api.log pid start
+    local command=("$(service_program "$1")")
+    # Hashing passwords is not to be noticed by who has logged in (auth_api/README.md, "Under load").
+    [[ $1 != auth ]] || command=("$repo/ops/lib/giving-way" "${command[@]}")
     check_port_free "$2" "$3"
     make_folder "$var_dir/$1" 0700
     if [[ $(stat -c %s "$log" 2>/dev/null || echo 0) -gt $((32 * 1024 * 1024)) ]]; then
@@ -60,7 +63,7 @@ service_start() { # SERVICE PORT_NAME PORT
             POSTGRES_ADMIN_USER POSTGRES_ADMIN_PASSWORD POSTGRES_ADMIN_DB \
             JWT_SECRET FEED_SECRET UVICORN_PORT PORT
         ulimit -c 0
-        become_daemon "$log" '' "$(service_program "$1")"
+        become_daemon "$log" '' "${command[@]}"
     ) &
     pid=$!
     disown

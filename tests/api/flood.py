@@ -6,8 +6,9 @@ whether or not the ones before are answered, against the defaults of auth_api (b
 unknown names, each from another address, so that neither a name nor an address limits them, the tenth is a user with
 the right password. More than the machine can hash is refused with 503.
 
-As with systemd, each service is a session of its own, and so are the clients: Linux shares a busy machine among
-sessions first. In one session with the flood everything would pay for it as soon as somebody else wants the cores.
+As with systemd and ops/up, each service is a session of its own, that of auth_api weighs a tenth, and so are the
+clients: Linux shares a busy machine among sessions first. In one session with the flood everything would pay for it as
+soon as somebody else wants the cores.
 
 Ends with 1 when the 99th percentile of the reads is more than twice its undisturbed value, when the flood was not sent
 at its rate and on time, when something else than 200, 401, 429 or 503 was answered, when no user could log in, or when
@@ -39,6 +40,7 @@ from support.api import Auth, User, new_name
 from support.cluster import Cluster
 from support.databases import Databases
 from support.service import Service
+from support.settings import REPO
 
 READS_PER_S = 50
 USERS = 20
@@ -242,9 +244,10 @@ class World:
         secret = secrets.token_hex(32)
         databases = Databases(cluster)
         self.cluster = cluster
+        wrappers = {"auth": ["setsid", REPO / "ops" / "lib" / "giving-way"], "wallet": ["setsid"]}
         self.services = {name: Service(f"{name}_api", {
             **databases.copy(name).environment(), "JWT_SECRET": secret,
-            "TRUSTED_PROXIES": "127.0.0.1"}, folder, wrapper=["setsid"]) for name in ("auth", "wallet")}
+            "TRUSTED_PROXIES": "127.0.0.1"}, folder, wrapper=wrapper) for name, wrapper in wrappers.items()}
         for service in self.services.values():
             service.start()
         reader = User(self.services["wallet"], secret)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -201,12 +202,28 @@ END_TEST
 struct priority_task {
     struct task task; /* first */
     int policy, nice;
+    uint64_t slice_ns;
 };
+
+/* What sched_getattr(2) tells; its runtime, which kernels before 6.12 leave 0, is the sixth field.
+ */
+static uint64_t slice_ns(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } told = {.size = sizeof told};
+    ck_assert_int_eq(syscall(SYS_sched_getattr, 0, &told, sizeof told, 0), 0);
+    return told.runtime;
+}
 
 static void note_priority(struct workers_job *job, void *scratch) {
     struct priority_task *own = (struct priority_task *)job;
     own->policy = sched_getscheduler(0);
     own->nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+    own->slice_ns = slice_ns();
     process(job, scratch);
 }
 
@@ -235,6 +252,9 @@ START_TEST(threads_have_the_priority_that_was_asked_for) {
     ck_assert_int_eq(tasks[background].policy, SCHED_IDLE);
     ck_assert_int_eq(tasks[1 - background].policy, SCHED_OTHER);
     ck_assert_int_eq(tasks[1 - background].nice, 19);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(tasks[i].slice_ns == 0 || tasks[i].slice_ns > 10 * slice_ns());
+    }
     ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER); /* the loop's thread keeps its own */
     ck_assert_int_eq(getpriority(PRIO_PROCESS, (id_t)gettid()), nice);
     workers_stop(two);
