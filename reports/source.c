@@ -15,7 +15,7 @@
 #define SETTLE_PAUSE_MS 50
 
 /* Of ledger.schema_version: what the statements of this program need. */
-#define SCHEMA_VERSION_MIN 6
+#define SCHEMA_VERSION_MIN 8
 
 static const char SESSION_OPTIONS[] = "-c search_path=pg_catalog -c TimeZone=UTC -c DateStyle=ISO"
                                       " -c jit=off -c idle_in_transaction_session_timeout=0";

@@ -2,8 +2,8 @@
 #include "wallet_api/handlers.h"
 #include "wallet_api/wallet.h"
 
-#define SCHEMA_VERSION_MIN 7
-#define SCHEMA_VERSION_MAX 7
+#define SCHEMA_VERSION_MIN 8
+#define SCHEMA_VERSION_MAX 8
 
 int main(int argc, char **argv) {
     static struct wallet wallet;

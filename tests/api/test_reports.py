@@ -255,6 +255,28 @@ def test_text_is_aligned_without_blanks_at_the_end(database, books):
 
 # ---- moments ----
 
+NEW_RANGES = "SELECT brin_summarize_new_values('ledger.transaction_moments')"
+
+
+def test_a_report_of_the_past_tells_the_index_of_new_rows(reader, database, moments):
+    """And the tool does; what the index has not been told of is read whole."""
+    for report in (lambda: reader.report("trial-balance", as_of=moments[3]),
+                   lambda: run_tool(database, "trial-balance", f"--as-of={moments[3]}")):
+        database.execute("SELECT brin_desummarize_range('ledger.transaction_moments', 0)")
+        report()
+        assert database.query(NEW_RANGES) == [(0,)], "expected that nothing is new to it"
+
+
+def test_a_report_does_not_wait_for_who_is_at_the_table(reader, database, moments):
+    database.execute("SELECT brin_desummarize_range('ledger.transaction_moments', 0)")
+    with database.connect() as connection, connection.transaction():
+        connection.execute("LOCK TABLE ledger.transaction IN SHARE UPDATE EXCLUSIVE MODE")
+        began = time.monotonic()
+        before = reader.report("trial-balance", as_of=moments[3])
+        assert time.monotonic() - began < scaled(1)
+    assert database.query(NEW_RANGES) == [(1,)], "expected that it was left to whoever comes next"
+    assert reader.report("trial-balance", as_of=moments[3]) == before
+
 def test_a_moment_that_has_not_passed_is_refused(reader, database):
     ahead = moment_text(datetime.now(timezone.utc) + timedelta(minutes=1))
     assert_invalid(reader.get("trial-balance", as_of=ahead), "as_of")

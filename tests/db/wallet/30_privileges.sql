@@ -58,7 +58,7 @@ SELECT results_eq(
           'ledger.record_adjustment(ledger.adjustment)',
           'ledger.resolve_breaks(integer,bigint[],text,text,text,text,uuid)',
           'ledger.reverse_transaction(integer,uuid,uuid,uuid,text,text,jsonb)',
-          'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)',
+          'ledger.set_account_status(integer,uuid,text,uuid,text,jsonb)', 'ledger.summarize_moments()',
           'ledger.trial_balance_text(integer,timestamp with time zone)',
           'ledger.write_period_report(integer,timestamp with time zone)'],
     'wallet_service: functions');
@@ -116,7 +116,7 @@ SELECT is_empty(
 SELECT results_eq(
     $$ SELECT proname::text COLLATE "default" FROM pg_proc
         WHERE pronamespace = 'ledger'::regnamespace AND prosecdef ORDER BY 1 $$,
-    ARRAY['begin_attempt', 'close_period', 'next_attempt', 'set_account_status', 'write_period_report'],
+    ARRAY['begin_attempt', 'close_period', 'next_attempt', 'set_account_status', 'summarize_moments', 'write_period_report'],
     'functions run with the caller''s rights, except for what the service may do in no other way');
 
 -- Later functions of the owner are nobody's unless granted.
