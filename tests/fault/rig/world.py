@@ -55,7 +55,7 @@ GUARDS = {
                                " DROP CONSTRAINT transaction_idempotency_key;"
                                " CREATE INDEX ON ledger.transaction"
                                " (ledger_id, principal, idempotency_key)",
-    "one entry per place": "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey;"
+    "one entry per place": "ALTER TABLE ledger.entry DROP CONSTRAINT entry_pkey CASCADE;"
                            " CREATE INDEX ON ledger.entry (ledger_id, account_id, seq)",
     "all snapshots are moved": "CREATE OR REPLACE FUNCTION"
                                " ledger.confirm_rows(moved bigint, expected bigint) RETURNS bigint"
