@@ -3,7 +3,7 @@
 #include "wallet_api/wallet.h"
 
 #define SCHEMA_VERSION_MIN 8
-#define SCHEMA_VERSION_MAX 8
+#define SCHEMA_VERSION_MAX 9
 
 int main(int argc, char **argv) {
     static struct wallet wallet;

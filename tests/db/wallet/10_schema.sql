@@ -7,7 +7,7 @@ SELECT tables_are('ledger', ARRAY['account', 'adjustment', 'adjustment_decision'
                                   'statement', 'statement_break', 'statement_break_event', 'statement_line',
                                   'statement_match', 'statement_match_entry', 'statement_match_line',
                                   'transaction']);
-SELECT is((SELECT max(version) FROM ledger.schema_version), 8, 'the version of the schema');
+SELECT is((SELECT max(version) FROM ledger.schema_version), 9, 'the version of the schema');
 
 SELECT results_eq(
     $$ SELECT format('%s.%s %s%s', attrelid::regclass, attname, format_type(atttypid, atttypmod),
