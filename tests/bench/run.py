@@ -1,6 +1,8 @@
 """ops/bench: the product and its references on one server, in turn, in rounds; medians, ratios.
 
 A round runs every workload once, so that whatever the machine does meanwhile falls on all of them.
+The references that post by SQL do so in a wallet of their own: the service would find its accounts
+changed by somebody else, and that is another measurement.
 The goals stand in GOALS; the exit status says whether all that were measured are reached."""
 
 import argparse
@@ -210,12 +212,13 @@ def main():
             connection.execute("CREATE DATABASE tpcb")
         subprocess.run(["pgbench", "-i", "-q", "-s", str(TPCB_SCALE), "tpcb"], check=True,
                        env=server.client_environment(), capture_output=True)
-        stages = [make_stage()]
-        samples = measure([(stages[0], "", name) for name in names],
+        product, reference = make_stage(), make_stage()
+        stages = [product, reference]
+        samples = measure([(product if name in HTTP else reference, "", name) for name in names],
                           arguments.rounds, arguments.seconds)
         if arguments.grow:
             stages.append(make_stage())
-            samples |= measure_growth(*stages, arguments)
+            samples |= measure_growth(product, stages[-1], arguments)
         for stage in stages:
             stage.check_snapshots()
     results = middle(samples)
