@@ -14,11 +14,9 @@
 const char SETTLE_NOTE_SQL[] =
     "SELECT CASE WHEN $1::timestamptz > clock_timestamp() THEN 'future'"
     " WHEN $1::timestamptz > clock_timestamp() - interval '1 second' THEN 'young'"
-    " ELSE pg_current_xact_id()::text END,"
-    /* The report looks for what came since then by an index that is told of new rows here. */
-    " CASE WHEN $1::timestamptz <= clock_timestamp() - interval '1 second'"
-    " THEN ledger.summarize_moments() END";
+    " ELSE pg_current_xact_id()::text END";
 const char SETTLE_DONE_SQL[] = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::xid8";
+const char SETTLE_INDEX_SQL[] = "SELECT ledger.summarize_moments()";
 const char SETTLE_CURRENCY_SQL[] =
     "SELECT EXISTS (SELECT FROM ledger.asset WHERE ledger_id = $1::integer AND code = $2::text)";
 

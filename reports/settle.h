@@ -4,8 +4,9 @@
  *
  * By booking time nobody must be able to book before a moment any more when it is reported.  Two
  * statements find out, each in a database transaction of its own; both callers, the tool and
- * wallet_api, ask them one after the other until they say yes.  By effective time a moment says
- * what is known today about that time; there it keeps two looks a second apart alike.
+ * wallet_api, ask them one after the other until they say yes, and send the third one then.  By
+ * effective time a moment says what is known today about that time; there it keeps two looks a
+ * second apart alike.
  */
 #ifndef PACIOLI_REPORTS_SETTLE_H
 #define PACIOLI_REPORTS_SETTLE_H
@@ -18,6 +19,12 @@ extern const char SETTLE_NOTE_SQL[];
 /* $1 that number: true when all those transactions are over. */
 #define SETTLE_DONE_NAME "settle_done"
 extern const char SETTLE_DONE_SQL[];
+/*
+ * Then: the report looks for what came since the moment by an index, which is told of new rows
+ * here.  A statement of its own: with a transaction number it would keep others from settling.
+ */
+#define SETTLE_INDEX_NAME "settle_index"
+extern const char SETTLE_INDEX_SQL[];
 
 enum settle_note {
     SETTLE_NOTED,  /* go on with SETTLE_DONE_SQL */

@@ -44,7 +44,7 @@ struct report_call {
 
 size_t reports_statements(struct db_statement statements[static REPORTS_STATEMENTS_MAX]) {
     size_t count = 0;
-    assert(2 * REPORT_COUNT + 3 <= REPORTS_STATEMENTS_MAX);
+    assert(2 * REPORT_COUNT + 4 <= REPORTS_STATEMENTS_MAX);
     for (size_t i = 0; i < REPORT_COUNT; i++) {
         const struct report *report = &REPORTS[i];
         statements[count++] = (struct db_statement){report->name, report->sql};
@@ -55,6 +55,7 @@ size_t reports_statements(struct db_statement statements[static REPORTS_STATEMEN
     }
     statements[count++] = (struct db_statement){SETTLE_NOTE_NAME, SETTLE_NOTE_SQL};
     statements[count++] = (struct db_statement){SETTLE_DONE_NAME, SETTLE_DONE_SQL};
+    statements[count++] = (struct db_statement){SETTLE_INDEX_NAME, SETTLE_INDEX_SQL};
     statements[count++] = (struct db_statement){SETTLE_CURRENCY_NAME, SETTLE_CURRENCY_SQL};
     return count;
 }
@@ -66,9 +67,10 @@ static void release(struct report_call *call) {
 
 /* ---- what the database says ---- */
 
-static void log_failure(const struct report_call *call, const struct db_result *result) {
+static void log_failure(const struct report_call *call, enum log_level level,
+                        const struct db_result *result) {
     struct log_line line;
-    log_begin(&line, LOG_ERROR, "report_failed");
+    log_begin(&line, level, "report_failed");
     log_string(&line, "request_id", http_request_id(call->request));
     log_string(&line, "report", call->report->name);
     log_string(&line, "sqlstate", result->sqlstate);
@@ -94,9 +96,12 @@ static bool succeeded(struct report_call *call, const struct db_result *result) 
         on_deadline(call);
     } else if (result->end == DB_END_LOST || result->end == DB_END_UNSENT ||
                db_error_passes(result)) {
+        if (result->end == DB_END_ERROR) { /* a loss has been told of once already */
+            log_failure(call, LOG_WARN, result);
+        }
         handler_reply_busy(call->request, false);
     } else {
-        log_failure(call, result);
+        log_failure(call, LOG_ERROR, result);
         http_reply_kind(call->request, &PROBLEM_INTERNAL, NULL);
     }
     return false;
@@ -136,7 +141,7 @@ static void reply_rendered(const struct report_call *call, const PGresult *rows)
     if (!render_rows(&render, rows)) {
         struct db_result wrong = {0};
         snprintf(wrong.message, sizeof wrong.message, "%s", render.error);
-        log_failure(call, &wrong);
+        log_failure(call, LOG_ERROR, &wrong);
         http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
     } else if (!output_flush(&output)) {
         http_reply_kind(request, &PROBLEM_REPORT_TOO_LARGE, NULL);
@@ -230,12 +235,21 @@ static void on_note(void *owner, const struct db_result *result) {
     }
 }
 
+static void on_index(void *owner, const struct db_result *result) {
+    struct report_call *call = owner;
+    if (succeeded(call, result)) {
+        run_report(call);
+    } else {
+        release(call);
+    }
+}
+
 static void on_done(void *owner, const struct db_result *result) {
     struct report_call *call = owner;
     if (!succeeded(call, result)) {
         release(call);
     } else if (strcmp(PQgetvalue(result->statements[0], 0, 0), "t") == 0) {
-        run_report(call);
+        (void)ask(call, SETTLE_INDEX_NAME, NULL, 0, on_index);
     } else {
         settle_later(call);
     }

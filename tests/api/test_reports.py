@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import secrets
 import threading
 import time
 from collections import Counter, defaultdict
@@ -15,7 +16,8 @@ import pytest
 from support.api import NOBODY, assert_invalid, assert_ok, assert_problem, new_key
 from support.books import (CURRENCIES, Books, Reader, make_currencies, moment_text, run_tool,
                            text_of, times_to_ask, trial_balance)
-from support.databases import check_invariants
+from support.cluster import Cluster
+from support.databases import Databases, check_invariants
 from support.service import Service
 from support.settings import scaled
 from support.waiting import wait_until
@@ -27,11 +29,16 @@ SEED = 20261125
 
 
 @pytest.fixture(scope="module")
-def database(databases):
-    database = databases.copy("wallet")
+def database():
+    """On a server of our own: a moment in the past is settled when every writer of the server is done."""
+    server = Cluster().create()
+    database = Databases(server).copy("wallet")
     make_currencies(database)
+    # Autovacuum would tell the index of new rows, too.
+    database.execute("ALTER TABLE ledger.transaction SET (autovacuum_enabled = off)")
     yield database
     check_invariants(database)
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +274,23 @@ def test_a_report_of_the_past_tells_the_index_of_new_rows(reader, database, mome
         assert database.query(NEW_RANGES) == [(0,)], "expected that nothing is new to it"
 
 
+def test_a_role_that_may_only_read_will_do(database, moments):
+    role, password = f"auditor_{secrets.token_hex(4)}", secrets.token_hex(16)
+    for statement in (f"CREATE ROLE {role} LOGIN PASSWORD '{password}'",
+                      f'GRANT CONNECT ON DATABASE "{database.name}" TO {role}',
+                      f"GRANT USAGE ON SCHEMA ledger TO {role}",
+                      f"GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO {role}"):
+        database.execute(statement)
+    try:
+        for arguments in (("trial-balance", f"--as-of={moments[3]}"), ("trial-balance",)):
+            run = run_tool(database, *arguments, POSTGRES_USER=role, POSTGRES_PASSWORD=password)
+            assert (run.returncode, run.stderr) == (0, b"")
+            assert run.stdout == run_tool(database, *arguments).stdout
+    finally:
+        database.execute(f"DROP OWNED BY {role}")
+        database.execute(f"DROP ROLE {role}")
+
+
 def test_a_report_does_not_wait_for_who_is_at_the_table(reader, database, moments):
     database.execute("SELECT brin_desummarize_range('ledger.transaction_moments', 0)")
     with database.connect() as connection, connection.transaction():
@@ -276,6 +300,7 @@ def test_a_report_does_not_wait_for_who_is_at_the_table(reader, database, moment
         assert time.monotonic() - began < scaled(1)
     assert database.query(NEW_RANGES) == [(1,)], "expected that it was left to whoever comes next"
     assert reader.report("trial-balance", as_of=moments[3]) == before
+
 
 def test_a_moment_that_has_not_passed_is_refused(reader, database):
     ahead = moment_text(datetime.now(timezone.utc) + timedelta(minutes=1))

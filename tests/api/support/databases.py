@@ -88,7 +88,7 @@ class Databases:
                 try:
                     connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
                         sql.Identifier(new[project]), sql.Identifier(self.pattern[project])))
-                except errors.DuplicateDatabase:
+                except (errors.DuplicateDatabase, errors.UniqueViolation):  # at the same instant
                     connection.execute(sql.SQL("DROP DATABASE {}").format(
                         sql.Identifier(new[project])))
 
