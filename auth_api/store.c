@@ -18,7 +18,6 @@
 #include "service_kit/audit.h"
 #include "service_kit/db_schema.h"
 #include "service_kit/http.h"
-#include "service_kit/log.h"
 
 #define FIND   "user_find"
 #define INSERT "user_insert"
@@ -42,21 +41,8 @@ const struct db_statement STORE_STATEMENTS[] = {
 };
 const size_t STORE_STATEMENT_COUNT = sizeof STORE_STATEMENTS / sizeof *STORE_STATEMENTS;
 
-static void log_failure(const char *statement, const struct db_result *result) {
-    struct log_line line;
-    log_begin(&line, LOG_ERROR, "statement_failed");
-    log_string(&line, "statement", statement);
-    log_string(&line, "sqlstate", result->sqlstate);
-    log_string(&line, "message", result->message);
-    log_end(&line);
-}
-
 static enum store_end end_of_error(const char *statement, const struct db_result *result) {
-    if (db_error_passes(result)) {
-        return STORE_UNAVAILABLE;
-    }
-    log_failure(statement, result);
-    return STORE_FAILED;
+    return db_log_error("statement_failed", statement, result) ? STORE_UNAVAILABLE : STORE_FAILED;
 }
 
 /* The columns are those of FIND, in binary. */

@@ -183,8 +183,8 @@ static void on_rows(void *owner, const struct db_result *result) {
         reply_rows(listing, result->statements[0]);
     } else if (result->end == DB_END_ERROR && strncmp(result->sqlstate, "22", 2) == 0) {
         http_reply_field(request, "from", "or to is not a time");
-    } else if (result->end == DB_END_ERROR && !db_error_passes(result)) {
-        log_message(LOG_ERROR, "audit_failed", "sqlstate", result->sqlstate);
+    } else if (result->end == DB_END_ERROR &&
+               !db_log_error("audit_list_failed", "audit_list", result)) {
         http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
     } else {
         http_reply_problem(request, &(struct problem){.kind = &PROBLEM_UNAVAILABLE,

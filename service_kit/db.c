@@ -128,7 +128,9 @@ static void segment_error(struct segment *segment, const PGresult *result) {
 
 bool db_error_passes(const struct db_result *result) {
     static const char *const sqlstates[] = {
-        "08",    /* connection */
+        "08000", /* connection; 08P01 says that what we sent makes no sense */
+        "08003", /* connection */
+        "08006", /* connection */
         "25006", /* read-only: a standby, after a failover */
         "40",    /* rolled back: serialization failure, deadlock */
         "53",    /* no resources: disk, memory, connections */
@@ -140,6 +142,17 @@ bool db_error_passes(const struct db_result *result) {
     for (size_t i = 0; i < sizeof(sqlstates) / sizeof(sqlstates[0]); i++)
         passes |= strncmp(result->sqlstate, sqlstates[i], strlen(sqlstates[i])) == 0;
     return result->end == DB_END_ERROR && passes;
+}
+
+bool db_log_error(const char *event, const char *statement, const struct db_result *result) {
+    bool passes = db_error_passes(result);
+    struct log_line line;
+    log_begin(&line, passes ? LOG_WARN : LOG_ERROR, event);
+    log_string(&line, "statement", statement);
+    log_string(&line, "sqlstate", result->sqlstate);
+    log_string(&line, "message", result->message);
+    log_end(&line);
+    return passes;
 }
 
 /* One result of the head segment; takes ownership. */

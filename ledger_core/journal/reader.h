@@ -89,7 +89,7 @@ enum reader_end {
     READER_NOT_FOUND,         /* the account or transaction is missing, or not the owner's */
     READER_NO_ASSET,          /* reader_open: the ledger has no asset of that code */
     READER_TOO_MANY_ACCOUNTS, /* reader_open: the owner has `accounts_max` already */
-    READER_UNAVAILABLE,       /* no answer from the database; nothing was written */
+    READER_UNAVAILABLE,       /* not now, or no answer from the database; nothing was written */
     READER_UNKNOWN,           /* reader_open: the connection broke, it may be open or not */
     READER_FAILED,            /* the database refused, or sent what it should not; see `reason` */
 };

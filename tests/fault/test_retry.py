@@ -12,7 +12,8 @@ from support.settings import scaled
 
 TRANSIENT = ["40001", "40P01", "55P03", "57014", "53100", "53200", "53300", "58030", "57P03",
              "08006"]
-FINAL = ["23505", "23514", "22003", "22021", "P0001", "42501", "XX000", "PC001", "PC020"]
+FINAL = ["23505", "23514", "22003", "22021", "P0001", "42501", "XX000", "PC001", "PC020",
+         "08P01"]
 FIRST_TIMES = "IF nextval('public.attempts') <= {} THEN " + RAISE + " END IF;"
 
 
