@@ -100,8 +100,8 @@ struct scheduling {
  * Of this thread alone, on Linux.  A long slice matters as much as the priority: a thread that
  * wakes takes the core at once from one with a longer slice, even one of another session, where it
  * would wait for the next tick otherwise (kernels before 6.12 ignore it).  It can only be given
- * under the usual policy, and is kept under SCHED_IDLE.  A system that forbids it is told of, and
- * served all the same.
+ * under the usual policy, and is kept under SCHED_IDLE.  Where it is forbidden (a sandbox) the
+ * rest is done without it.  What is not possible is told of, and served all the same.
  */
 static void lower_priority(struct workers *workers) {
     pthread_mutex_lock(&workers->mutex);
@@ -115,8 +115,10 @@ static void lower_priority(struct workers *workers) {
                                           .policy = SCHED_OTHER,
                                           .nice = now > nice ? now : nice,
                                           .runtime = SLICE_NS};
-    if (syscall(SYS_sched_setattr, 0, &scheduling, 0) != 0 ||
-        (background && sched_setscheduler(0, SCHED_IDLE, &none) != 0)) {
+    const bool lower = syscall(SYS_sched_setattr, 0, &scheduling, 0) == 0 ||
+                       setpriority(PRIO_PROCESS, (id_t)gettid(), scheduling.nice) == 0;
+    const bool idle = !background || sched_setscheduler(0, SCHED_IDLE, &none) == 0;
+    if (!lower || !idle) {
         log_message(LOG_WARN, "workers_priority_not_lowered", "reason", strerrordesc_np(errno));
     }
 }
