@@ -299,9 +299,7 @@ class Workshop:
         return run
 
     def make(self):
-        self.run("cmake", "--build", "--preset", "release", "--target", "auth_api", "wallet_api",
-                 "ledger_report",
-                 "web_assets", cwd=self.tree)
+        self.run("cmake", "--build", "--preset", "release", "--target", "programs", cwd=self.tree)
 
     def test(self, file, chosen):
         """The tests that failed, or what the run ended with."""
