@@ -217,7 +217,7 @@ MUTANTS = [
            "least(b.last, greatest(b.first, $10::bigint + 1) + $9::bigint - 1)", "b.last + 1",
            "test_reports.py", "statements_of_random"),
     mutant("page_of_journal_too_short", "reports/sql/journal.sql", "LIMIT $9::bigint) n) < $9",
-           "LIMIT $9::bigint) n) < $9 / 2", "test_reports.py", "general_journal"),
+           "LIMIT $9::bigint) n) < $9 / 2", "test_effective_time.py", "pages_of_the_journal"),
     mutant("report_of_any_size", "wallet_api/reports.c", "#define ROWS_MAX       20000",
            "#define ROWS_MAX       2000000", "test_reports.py", "too_large"),
     mutant("formula_as_it_is", "reports/render.c", 'strchr("=+-@\\t\\r", *text) != NULL',

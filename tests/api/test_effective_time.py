@@ -48,6 +48,24 @@ def dated_deposit(account, at, amount="1", **more):
 
 # ---- what shows it ----
 
+def test_pages_of_the_journal_are_full_however_far_apart_its_transactions(operator, reader):
+    """The page's end is looked for in ever longer spans: seconds, days, months."""
+    account = operator.account()
+    start = datetime.datetime(2019, 1, 1, tzinfo=datetime.timezone.utc)
+    posted = [assert_ok(operator.deposit(
+        account, "1", effective_at=(start + datetime.timedelta(seconds=2 ** n)).isoformat()))["transaction"]
+        for n in range(22)]
+    for limit in (2, 3, 5):
+        pages, after = [], None
+        while after is not None or not pages:
+            answer = reader.report("journal", limit=limit, time="effective", to="2020-01-01", after=after,
+                                   from_="2019-01-01")
+            pages.append(list(dict.fromkeys(row["transaction_id"] for row in answer["lines"])))
+            after = answer["next"]
+        assert sum(pages, []) == posted
+        assert {len(page) for page in pages[:-1]} == {limit}
+
+
 def test_history_transaction_reports_and_exports_show_it(operator, reader, database):
     account, second = operator.account(), operator.account()
     assert_ok(operator.deposit(account, "10", effective_at="2024-05-05"))
