@@ -224,7 +224,7 @@ END_TEST
 START_TEST(unusual_days_are_no_evidence) {
     for (int pairs = 99; pairs <= 100; pairs++) {
         struct small small = {0};
-        char texts[100][8];
+        char texts[100][16];
         for (int i = 0; i < pairs; i++) {
             (void)snprintf(texts[i], sizeof(texts[i]), "ref%d", i);
             entry(&small, 1000 + i, 100001 + i, texts[i]);
