@@ -42,7 +42,8 @@ const struct db_statement STORE_STATEMENTS[] = {
 const size_t STORE_STATEMENT_COUNT = sizeof STORE_STATEMENTS / sizeof *STORE_STATEMENTS;
 
 static enum store_end end_of_error(const char *statement, const struct db_result *result) {
-    return db_log_error("statement_failed", statement, result) ? STORE_UNAVAILABLE : STORE_FAILED;
+    db_log_error("statement_failed", statement, result);
+    return db_error_passes(result) ? STORE_UNAVAILABLE : STORE_FAILED;
 }
 
 /* The columns are those of FIND, in binary. */

@@ -179,12 +179,16 @@ static void on_rows(void *owner, const struct db_result *result) {
     struct listing *listing = owner;
     struct http_request *request = listing->request;
     (*listing->in_flight)--;
+    const bool refused = result->end == DB_END_ERROR;
+    const bool no_time = refused && strncmp(result->sqlstate, "22", 2) == 0;
+    if (refused && !no_time) {
+        db_log_error("audit_list_failed", "audit_list", result);
+    }
     if (result->end == DB_END_OK) {
         reply_rows(listing, result->statements[0]);
-    } else if (result->end == DB_END_ERROR && strncmp(result->sqlstate, "22", 2) == 0) {
+    } else if (no_time) {
         http_reply_field(request, "from", "or to is not a time");
-    } else if (result->end == DB_END_ERROR &&
-               !db_log_error("audit_list_failed", "audit_list", result)) {
+    } else if (refused && !db_error_passes(result)) {
         http_reply_kind(request, &PROBLEM_INTERNAL, NULL);
     } else {
         http_reply_problem(request, &(struct problem){.kind = &PROBLEM_UNAVAILABLE,

@@ -144,15 +144,13 @@ bool db_error_passes(const struct db_result *result) {
     return result->end == DB_END_ERROR && passes;
 }
 
-bool db_log_error(const char *event, const char *statement, const struct db_result *result) {
-    bool passes = db_error_passes(result);
+void db_log_error(const char *event, const char *statement, const struct db_result *result) {
     struct log_line line;
-    log_begin(&line, passes ? LOG_WARN : LOG_ERROR, event);
+    log_begin(&line, db_error_passes(result) ? LOG_WARN : LOG_ERROR, event);
     log_string(&line, "statement", statement);
     log_string(&line, "sqlstate", result->sqlstate);
     log_string(&line, "message", result->message);
     log_end(&line);
-    return passes;
 }
 
 /* One result of the head segment; takes ownership. */

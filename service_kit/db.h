@@ -70,9 +70,8 @@ struct db_result {
  * standby, has no room, lost a race, ran out of time?  The same may be done a little later.
  */
 bool db_error_passes(const struct db_result *result);
-/* A line about what the server refused: WARN for what passes, else ERROR.  Returns
- * db_error_passes. */
-bool db_log_error(const char *event, const char *statement, const struct db_result *result);
+/* A line about what the server refused: WARN for what passes, else ERROR. */
+void db_log_error(const char *event, const char *statement, const struct db_result *result);
 
 struct db_connection;
 

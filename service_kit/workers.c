@@ -115,11 +115,16 @@ static void lower_priority(struct workers *workers) {
                                           .policy = SCHED_OTHER,
                                           .nice = now > nice ? now : nice,
                                           .runtime = SLICE_NS};
-    const bool lower = syscall(SYS_sched_setattr, 0, &scheduling, 0) == 0 ||
-                       setpriority(PRIO_PROCESS, (id_t)gettid(), scheduling.nice) == 0;
-    const bool idle = !background || sched_setscheduler(0, SCHED_IDLE, &none) == 0;
-    if (!lower || !idle) {
-        log_message(LOG_WARN, "workers_priority_not_lowered", "reason", strerrordesc_np(errno));
+    int refused = 0;
+    if (syscall(SYS_sched_setattr, 0, &scheduling, 0) != 0) {
+        refused = errno;
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), scheduling.nice);
+    }
+    if (background && sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
+        refused = errno;
+    }
+    if (refused != 0) {
+        log_message(LOG_WARN, "workers_priority_not_lowered", "reason", strerrordesc_np(refused));
     }
 }
 

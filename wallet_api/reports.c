@@ -94,11 +94,10 @@ static bool succeeded(struct report_call *call, const struct db_result *result) 
     if (strcmp(result->sqlstate, query_canceled) == 0 ||
         strcmp(result->sqlstate, lock_not_available) == 0) {
         on_deadline(call);
-    } else if (result->end == DB_END_LOST || result->end == DB_END_UNSENT ||
-               db_error_passes(result)) {
-        if (result->end == DB_END_ERROR) { /* a loss has been told of once already */
-            log_failure(call, LOG_WARN, result);
-        }
+    } else if (result->end == DB_END_LOST || result->end == DB_END_UNSENT) {
+        handler_reply_busy(call->request, false); /* the connection has told the log */
+    } else if (db_error_passes(result)) {
+        log_failure(call, LOG_WARN, result);
         handler_reply_busy(call->request, false);
     } else {
         log_failure(call, LOG_ERROR, result);

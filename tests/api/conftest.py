@@ -45,10 +45,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def auth_settings(databases, secret):
+def auth_database(databases):
+    return databases.copy("auth")
+
+
+@pytest.fixture(scope="session")
+def auth_settings(auth_database, secret):
     """Environment of an auth_api; bcrypt is as cheap as it can be, and all tests are one address,
     which guesses more than anybody may (test_guessing.py sets limits of its own)."""
-    return {**databases.copy("auth").environment(), "JWT_SECRET": secret, "BCRYPT_COST": "4",
+    return {**auth_database.environment(), "JWT_SECRET": secret, "BCRYPT_COST": "4",
             "THREADS": "2", "LOGIN_FREE_FAILURES": "1000", "LOGIN_ADDRESS_BURST": "1000000",
             "LOGIN_ALL_BURST": "1000000"}
 

@@ -95,13 +95,13 @@ def assert_one_row_each(crowd, rows, expected, perhaps=frozenset()):
 # ---- auth_api ----
 
 @pytest.fixture
-def auth_database(databases):
+def own_database(databases):
     return databases.copy("auth")
 
 
 @pytest.fixture
-def auth_service(auth_settings, auth_database, folder):
-    service = Service("auth_api", {**auth_settings, **auth_database.environment()},
+def auth_service(auth_settings, own_database, folder):
+    service = Service("auth_api", {**auth_settings, **own_database.environment()},
                       folder / "complete").start()
     yield service
     service.stop()
@@ -130,9 +130,9 @@ def live(crowd, client, number):
                headers={"Authorization": f"Bearer {pair['access_token']}"})
 
 
-def test_kill_9_of_auth_api_in_mid_load(auth_service, auth_database):
+def test_kill_9_of_auth_api_in_mid_load(auth_service, own_database):
     crowd = Crowd(auth_service, 4, live).go()
-    rows = trail.rows(auth_database)
+    rows = trail.rows(own_database)
     assert_one_row_each(crowd, rows, {
         ("register", 200): [["user_created"]],
         ("login", 401): [["authn_login_fail"]],
@@ -150,10 +150,10 @@ def test_kill_9_of_auth_api_in_mid_load(auth_service, auth_database):
     }
     for event, query in pairs.items():
         told = sorted(row["subject"] for row in rows if row["event"] == event)
-        done = sorted(subject for subject, in auth_database.query(query))
+        done = sorted(subject for subject, in own_database.query(query))
         assert told == done, f"{event}: {len(told)} told, {len(done)} done"
-    assert auth_database.query("SELECT count(*) FROM auth.session WHERE ended_at IS NOT NULL"
-                               ) == auth_database.query("SELECT count(*) FROM auth.revocation")
+    assert own_database.query("SELECT count(*) FROM auth.session WHERE ended_at IS NOT NULL"
+                               ) == own_database.query("SELECT count(*) FROM auth.revocation")
     # A session is opened by a login that passed, and by nothing else.
     passed = {row["request_id"] for row in rows if row["event"].startswith("authn_login_success")}
     assert {row["request_id"] for row in rows if row["event"] == "session_created"} <= passed
@@ -276,7 +276,7 @@ def rebuild_user(rows):
     return state
 
 
-def test_what_users_were_is_told_by_the_trail(auth_service, auth_database):
+def test_what_users_were_is_told_by_the_trail(auth_service, own_database):
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     random.seed(seed)
@@ -285,10 +285,10 @@ def test_what_users_were_is_told_by_the_trail(auth_service, auth_database):
     clients = {}
     for name, roles in ((admin, "{user,admin}"), (auditor, "{auditor}")):
         assert_ok(auth.register(name, PASSWORD))
-        auth_database.execute("UPDATE auth.users SET roles = %s WHERE username = %s", (roles, name))
+        own_database.execute("UPDATE auth.users SET roles = %s WHERE username = %s", (roles, name))
         token = assert_ok(auth.login(name, PASSWORD))["access_token"]
         clients[name] = http_client(auth_service, headers={"Authorization": f"Bearer {token}"})
-    connection = auth_database.connect()
+    connection = own_database.connect()
     past, state = Past(connection), {}
     for _ in range(MOMENTS * 2):
         if len(state) < 5 or random.random() < 0.1:

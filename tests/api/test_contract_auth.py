@@ -17,14 +17,6 @@ PASSWORD = "correct horse"
 BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
 
 
-@pytest.fixture(scope="module")
-def auth_database(auth_settings, databases):
-    """The database of the session's auth_api."""
-    database = databases.copy("auth")
-    database.name = auth_settings["POSTGRES_DB"]
-    return database
-
-
 @pytest.fixture
 def registered(auth):
     """(username, id) of a new user whose password is PASSWORD."""

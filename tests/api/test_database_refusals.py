@@ -35,14 +35,6 @@ def refusing(call, code):
         call.database.execute(UNDO.format(table=call.table))
 
 
-@pytest.fixture(scope="module")
-def auth_database(auth_settings, databases):
-    """The database of the session's auth_api."""
-    database = databases.copy("auth")
-    database.name = auth_settings["POSTGRES_DB"]
-    return database
-
-
 @pytest.fixture(params=["open", "freeze", "report", "audit", "register"])
 def call(request, make, reader, database, service, auth, auth_service, auth_database):
     if request.param == "register":
@@ -69,7 +61,8 @@ def assert_refused(call, status):
     answer = call.send()
     body = assert_problem(answer, status)
     assert "refused for the test" not in str(body), "expected nothing of the database in the answer"
-    assert "refused for the test" in log.read_bytes()[before:].decode(errors="replace"), "expected the log to say what the database said"
+    told = log.read_bytes()[before:].decode(errors="replace")
+    assert "refused for the test" in told, "expected the log to say what the database said"
     return answer
 
 

@@ -58,16 +58,11 @@ def person(auth):
     return Person(auth)
 
 
-@pytest.fixture(scope="session")
-def auth_database(auth_settings):
-    """Queries on the database of the running auth_api, as superuser."""
-    return auth_settings["POSTGRES_DB"]
-
-
 @pytest.fixture
-def query(server, auth_database):
+def query(auth_database):
+    """Queries on the database of the running auth_api, as superuser."""
     def run(text, parameters=()):
-        with server.connect(auth_database) as connection:
+        with auth_database.connect() as connection:
             cursor = connection.execute(text, parameters)
             return cursor.fetchall() if cursor.description else None
 

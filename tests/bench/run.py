@@ -203,22 +203,23 @@ def main():
         cleaning.callback(server.stop)
         databases = Databases(server)
 
+        stages = []
+
         def make_stage():
-            stage = Stage(server, databases, arguments.accounts, **settings)
-            cleaning.callback(stage.service.stop)
-            return stage
+            stages.append(Stage(server, databases, arguments.accounts, **settings))
+            cleaning.callback(stages[-1].service.stop)
+            return stages[-1]
 
         with server.connect("postgres") as connection:
             connection.execute("CREATE DATABASE tpcb")
         subprocess.run(["pgbench", "-i", "-q", "-s", str(TPCB_SCALE), "tpcb"], check=True,
                        env=server.client_environment(), capture_output=True)
-        product, reference = make_stage(), make_stage()
-        stages = [product, reference]
+        product = make_stage()
+        reference = make_stage() if any(name in PGBENCH for name in names) else product
         samples = measure([(product if name in HTTP else reference, "", name) for name in names],
                           arguments.rounds, arguments.seconds)
         if arguments.grow:
-            stages.append(make_stage())
-            samples |= measure_growth(product, stages[-1], arguments)
+            samples |= measure_growth(product, make_stage(), arguments)
         for stage in stages:
             stage.check_snapshots()
     results = middle(samples)
